@@ -1,0 +1,366 @@
+package scoring
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/callwheel/callwheel"
+	"github.com/callwheel/callwheel/account"
+	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/telephony"
+)
+
+// importer is the author of judgements that were brought in.
+const importer = "import"
+
+// ImportedDesk is what another system says of a call: whose it was, what became
+// of it, what it sold. What is empty was not told.
+type ImportedDesk struct {
+	CallID      string
+	At          time.Time // when it was said: a file tells of the end of the call
+	StartedAt   time.Time // when the call began, and what it sold was sold
+	Agent       string    // names of the account's lists; those that are missing are made
+	Tags        []string
+	Disposition string
+	Value       *callwheel.Money
+}
+
+// Check lists what cannot be: the fields are named as in the file.
+func (i ImportedDesk) Check() []callwheel.FieldError {
+	var bad []callwheel.FieldError
+	name := func(field, text string) {
+		if _, problem := cleanName(text); text != "" && problem != "" {
+			bad = append(bad, callwheel.FieldError{Field: field, Message: problem})
+		}
+	}
+	name("agent", i.Agent)
+	name("disposition", i.Disposition)
+	for _, t := range i.Tags {
+		name("tags", t)
+	}
+	if i.Value != nil && (i.Value.Micros < 0 || i.Value.Micros > maxValue) {
+		bad = append(bad, callwheel.FieldError{Field: "value", Message: "must be from 0 to 1000000000"})
+	}
+	return bad
+}
+
+// Made are the names that an import added to the account's lists.
+type Made struct{ Agents, Tags, Dispositions []string }
+
+// lists are the account's lists by folded name.
+type lists struct{ agents, tags, dispositions map[string]string }
+
+type listed struct {
+	ID      string     `db:"id"`
+	Name    string     `db:"name"`
+	Retired store.Time `db:"retired_at"`
+}
+
+// ImportDesks keeps what files say of calls that are kept already, all or none,
+// and says of each whether that changed anything. What was said by an import
+// before is corrected; what people said stays. Names that the account's lists
+// have not are added: dispositions with stage none, because nobody knows better.
+// Errors: NotFound for a call that is not there, Invalid for a value below what
+// was given back of the sale.
+func (d *Desk) ImportDesks(ctx context.Context, who account.Identity, list []ImportedDesk) (changed []bool, made Made, err error) {
+	err = d.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		changed, made = make([]bool, len(list)), Made{}
+		known, err := readLists(ctx, tx, who.AccountID)
+		if err != nil {
+			return err
+		}
+		if err := d.complete(ctx, tx, who, known, list, &made); err != nil {
+			return err
+		}
+		for i, one := range list {
+			if changed[i], err = d.importDesk(ctx, tx, who.AccountID, known, one); err != nil {
+				return fmt.Errorf("call %s: %w", one.CallID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, Made{}, fmt.Errorf("import what was said of calls: %w", err)
+	}
+	return changed, made, nil
+}
+
+func readLists(ctx context.Context, q store.Querier, accountID string) (lists, error) {
+	read := func(query string) (map[string]string, error) {
+		var rows []listed
+		if err := q.Select(ctx, &rows, query, accountID); err != nil {
+			return nil, err
+		}
+		// Present ones take the name from those that retired.
+		slices.SortStableFunc(rows, func(a, b listed) int {
+			if a.Retired.IsZero() == b.Retired.IsZero() {
+				return 0
+			}
+			if a.Retired.IsZero() {
+				return 1
+			}
+			return -1
+		})
+		found := map[string]string{}
+		for _, r := range rows {
+			found[Fold(r.Name)] = r.ID
+		}
+		return found, nil
+	}
+	var l lists
+	var err error
+	if l.agents, err = read(`SELECT agent_id AS id, name, retired_at FROM agents WHERE account_id = ? ORDER BY created_at DESC, agent_id DESC`); err != nil {
+		return l, err
+	}
+	if l.tags, err = read(`SELECT tag_id AS id, name, retired_at FROM tags WHERE account_id = ? AND retired_at IS NULL`); err != nil {
+		return l, err
+	}
+	l.dispositions, err = read(`SELECT disposition_id AS id, name, retired_at FROM dispositions WHERE account_id = ? AND retired_at IS NULL`)
+	return l, err
+}
+
+// complete adds the names that the lists have not.
+func (d *Desk) complete(ctx context.Context, tx *store.Tx, who account.Identity, known lists, list []ImportedDesk, made *Made) error {
+	add := func(have map[string]string, name string, names *[]string, insert func(clean string) (id, action string, err error)) error {
+		if name == "" || have[Fold(name)] != "" {
+			return nil
+		}
+		clean, problem := cleanName(name)
+		if problem != "" {
+			return callwheel.InvalidField("name", "%s", problem)
+		}
+		id, action, err := insert(clean)
+		have[Fold(name)] = id
+		*names = append(*names, clean)
+		return d.audited(ctx, tx, who, action, id, map[string]any{"name": clean}, err)
+	}
+	now := store.At(d.now())
+	for _, one := range list {
+		err := add(known.agents, one.Agent, &made.Agents, func(clean string) (string, string, error) {
+			id := callwheel.NewID("agent")
+			_, err := tx.Exec(ctx, `INSERT INTO agents (account_id, agent_id, name, created_at) VALUES (?, ?, ?, ?)`, who.AccountID, id, clean, now)
+			return id, "agent.create", err
+		})
+		if err != nil {
+			return err
+		}
+		for _, tag := range one.Tags {
+			err := add(known.tags, tag, &made.Tags, func(clean string) (string, string, error) {
+				id := callwheel.NewID("tag")
+				_, err := tx.Exec(ctx, `INSERT INTO tags (account_id, tag_id, name, folded, version, created_at) VALUES (?, ?, ?, ?, 1, ?)`,
+					who.AccountID, id, clean, Fold(clean), now)
+				return id, "tag.create", err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		err = add(known.dispositions, one.Disposition, &made.Dispositions, func(clean string) (string, string, error) {
+			o := Disposition{ID: callwheel.NewID("disp"), Name: clean, Stage: StageNone, Genuine: true, Version: 1, CreatedAt: now}
+			err := tx.Get(ctx, &o.Position, `SELECT COALESCE(max(position), 0) + 1 FROM dispositions WHERE account_id = ? AND retired_at IS NULL`, who.AccountID)
+			if err == nil {
+				_, err = insertDisposition(ctx, tx, who.AccountID, o)
+			}
+			return o.ID, "disposition.create", err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Desk) importDesk(ctx context.Context, tx *store.Tx, accountID string, known lists, one ImportedDesk) (bool, error) {
+	if one.Agent == "" && len(one.Tags) == 0 && one.Disposition == "" && one.Value == nil {
+		// Most calls of most files. A desk that is not there needs no correction.
+		var desks []string
+		err := tx.Select(ctx, &desks, `SELECT call_id FROM call_desks WHERE account_id = ? AND call_id = ?`, accountID, one.CallID)
+		if err != nil || len(desks) == 0 {
+			return false, err
+		}
+	}
+	s, err := d.sit(ctx, tx, Act{AccountID: accountID, CallID: one.CallID, Actor: importer, At: one.At})
+	if err != nil {
+		return false, err
+	}
+	changed := false
+	for _, say := range []func(context.Context, *sitting, lists, ImportedDesk) (verdicts []verdict, err error){
+		importAgent, importTags, importDisposition, importSale,
+	} {
+		said, err := say(ctx, s, known, one)
+		if err != nil {
+			return false, err
+		}
+		for _, v := range said {
+			changed = true
+			if err := d.record(ctx, s, v); err != nil {
+				return false, err
+			}
+		}
+	}
+	return changed, nil
+}
+
+// importAgent says whose call it was, unless a person did.
+func importAgent(ctx context.Context, s *sitting, known lists, one ImportedDesk) ([]verdict, error) {
+	id := known.agents[Fold(one.Agent)]
+	if one.Agent == "" {
+		id = ""
+	}
+	if s.desk.AgentID == id {
+		return nil, nil
+	}
+	var byHand []string
+	if err := s.tx.Select(ctx, &byHand, `SELECT judgement_id FROM judgements WHERE account_id = ? AND call_id = ? AND kind = ? AND actor <> ? LIMIT 1`,
+		s.AccountID, s.CallID, string(assigned), importer); err != nil || len(byHand) > 0 {
+		return nil, err
+	}
+	_, err := s.tx.Exec(ctx, `UPDATE call_desks SET agent_id = ? WHERE account_id = ? AND call_id = ?`, id, s.AccountID, s.CallID)
+	return []verdict{newVerdict(assigned, map[string]any{"agent_id": id})}, err
+}
+
+// importTags puts the file's tags on the call and takes off those that an
+// import had put on and the file does not name any more.
+func importTags(ctx context.Context, s *sitting, known lists, one ImportedDesk) ([]verdict, error) {
+	var on []struct {
+		ID string `db:"tag_id"`
+		By string `db:"tagged_by"`
+	}
+	if err := s.tx.Select(ctx, &on, `SELECT tag_id, tagged_by FROM call_tags WHERE account_id = ? AND call_id = ?`, s.AccountID, s.CallID); err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, name := range one.Tags {
+		wanted[known.tags[Fold(name)]] = true
+	}
+	var said []verdict
+	for _, t := range on {
+		switch {
+		case wanted[t.ID]:
+			delete(wanted, t.ID)
+		case t.By == importer:
+			if _, err := s.tx.Exec(ctx, `DELETE FROM call_tags WHERE account_id = ? AND call_id = ? AND tag_id = ?`, s.AccountID, s.CallID, t.ID); err != nil {
+				return nil, err
+			}
+			said = append(said, newVerdict(untagged, map[string]any{"tag_id": t.ID}))
+		}
+	}
+	for _, name := range one.Tags {
+		id := known.tags[Fold(name)]
+		if !wanted[id] {
+			continue
+		}
+		delete(wanted, id)
+		if _, err := s.tx.Exec(ctx, `INSERT INTO call_tags (account_id, call_id, tag_id, tagged_at, tagged_by) VALUES (?, ?, ?, ?, ?)`,
+			s.AccountID, s.CallID, id, store.Micros(s.at), importer); err != nil {
+			return nil, err
+		}
+		said = append(said, newVerdict(tagged, map[string]any{"tag": name, "tag_id": id}))
+	}
+	return said, nil
+}
+
+// importDisposition gives the call the file's disposition, or takes back what an
+// import had given. A disposition that a person gave later counts before it.
+func importDisposition(ctx context.Context, s *sitting, known lists, one ImportedDesk) ([]verdict, error) {
+	id := known.dispositions[Fold(one.Disposition)]
+	if one.Disposition == "" {
+		id = ""
+	}
+	var given []struct {
+		JudgementID   string     `db:"judgement_id"`
+		DispositionID string     `db:"disposition_id"`
+		GivenAt       store.Time `db:"given_at"`
+	}
+	err := s.tx.Select(ctx, &given, `SELECT judgement_id, disposition_id, given_at FROM call_dispositions WHERE account_id = ? AND call_id = ? AND given_by = ?`,
+		s.AccountID, s.CallID, importer)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(given) == 0 && id == "":
+		return nil, nil
+	case len(given) == 1 && given[0].DispositionID == id && given[0].GivenAt.Equal(s.at):
+		return nil, nil
+	}
+	// An import tells facts of elsewhere: a correction replaces what it told,
+	// and the history keeps that it did.
+	if _, err := s.tx.Exec(ctx, `DELETE FROM call_dispositions WHERE account_id = ? AND call_id = ? AND given_by = ?`, s.AccountID, s.CallID, importer); err != nil {
+		return nil, err
+	}
+	v := newVerdict(disposed, map[string]any{"disposition": one.Disposition, "disposition_id": id})
+	if id != "" {
+		if _, err := s.tx.Exec(ctx, `
+			INSERT INTO call_dispositions (account_id, judgement_id, call_id, disposition_id, given_at, given_by) VALUES (?, ?, ?, ?, ?, ?)`,
+			s.AccountID, v.id, s.CallID, id, store.Micros(s.at), importer); err != nil {
+			return nil, err
+		}
+	}
+	standing, err := s.disposition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.tx.Exec(ctx, `UPDATE call_desks SET disposition_id = ?, disposed_at = ? WHERE account_id = ? AND call_id = ?`,
+		standing.DispositionID, standing.GivenAt, s.AccountID, s.CallID)
+	return []verdict{v}, err
+}
+
+// importSale books the file's value as the sale of the call's moment, or
+// corrects it.
+func importSale(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]verdict, error) {
+	id := callwheel.DerivedID("sale", importer, s.AccountID, s.CallID)
+	var standing []saleRow
+	if err := s.tx.Select(ctx, &standing, selectSales+` AND sale_id = ?`+s.tx.ForUpdate(), s.AccountID, id); err != nil {
+		return nil, err
+	}
+	r := saleRow{ID: id, CallID: s.CallID, Person: s.person(), SoldAt: store.At(one.StartedAt), RecordedAt: store.At(s.at), RecordedBy: importer}
+	if one.Value != nil {
+		r.Value, r.Currency = one.Value.Micros, one.Value.Currency
+	}
+	detail := map[string]any{"sale_id": id, "value": r.sale().Value, "sold_at": instant(r.SoldAt)}
+	if len(standing) == 0 {
+		if r.Value == 0 {
+			return nil, nil
+		}
+		return []verdict{newVerdict(sold, detail)}, s.insertSale(ctx, r)
+	}
+	was := standing[0]
+	switch {
+	case was.Value == r.Value && was.Currency == r.Currency && was.SoldAt.Equal(r.SoldAt.Time) && was.Person == r.Person:
+		return nil, nil
+	case was.Refunded > r.Value, was.Refunded > 0 && was.Currency != r.Currency:
+		return nil, callwheel.InvalidField("value", "%s was given back of the sale: it cannot become %s", was.sale().Refunded, r.sale().Value)
+	case r.Value == 0:
+		_, err := s.tx.Exec(ctx, `DELETE FROM sales WHERE account_id = ? AND sale_id = ?`, s.AccountID, id)
+		return []verdict{newVerdict(sold, detail)}, err
+	}
+	_, err := s.tx.Exec(ctx, `UPDATE sales SET value_micros = ?, currency = ?, sold_at = ?, person = ? WHERE account_id = ? AND sale_id = ?`,
+		r.Value, r.Currency, r.SoldAt, r.Person, s.AccountID, id)
+	return []verdict{newVerdict(sold, detail)}, err
+}
+
+// ImportOutcomes keeps imported outcomes, all or none, and says of each what
+// became of it: the same id again corrects. It fails with Invalid.
+func (d *Desk) ImportOutcomes(ctx context.Context, accountID string, list []Outcome) ([]telephony.Imported, error) {
+	for _, o := range list {
+		if err := callwheel.InvalidFields(o.Check()); err != nil {
+			return nil, err
+		}
+	}
+	var done []telephony.Imported
+	err := d.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		done = make([]telephony.Imported, len(list))
+		for i, o := range list {
+			var err error
+			if done[i], err = d.importOutcome(ctx, tx, accountID, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("import outcomes: %w", err)
+	}
+	return done, nil
+}
