@@ -1,0 +1,116 @@
+package report
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/callwheel/callwheel"
+	"github.com/callwheel/callwheel/attribution"
+	"github.com/callwheel/callwheel/store"
+)
+
+// models finds the query's model and the one to compare with, and refuses
+// parameters that are not theirs.
+func (q *Query) models() (model attribution.Model, second *attribution.Model, bad []callwheel.FieldError) {
+	model, err := findModel(q.Model, q.With)
+	bad = append(bad, namedAs(err, q.Model, "model", "")...)
+	if q.Compare == "" {
+		if q.CompareTo != (attribution.Params{}) {
+			bad = append(bad, callwheel.FieldError{Field: "compare", Message: "is needed beside parameters of the second model"})
+		}
+		return model, nil, bad
+	}
+	other, err := findModel(q.Compare, q.CompareTo)
+	return model, &other, append(bad, namedAs(err, q.Compare, "compare", "compare_")...)
+}
+
+// namedAs gives the fields of a refused model the names they have in a query.
+func namedAs(err error, asked, model, prefix string) []callwheel.FieldError {
+	var refused *callwheel.Error
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	var list []callwheel.FieldError
+	for _, f := range refused.Fields {
+		if f.Field == "model" {
+			f = callwheel.FieldError{Field: model, Message: `"` + clip(asked) + `" is not a model; there are ` + strings.Join(Models(), ", ")}
+		} else {
+			f.Field = prefix + f.Field
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// channel is what models that depend on the grouping call the touch: its names
+// in the dimensions by which rows are grouped or filtered.
+func (qu question) channel(b *book, t touch) string {
+	c := t.cell(b)
+	var names []string
+	for i, d := range Dimensions[:touchNames] {
+		if qu.about(d) {
+			names = append(names, fold(c.names[i]))
+		}
+	}
+	return strings.Join(names, "\x00")
+}
+
+// about says whether rows are told apart by the dimension.
+func (qu question) about(d Dimension) bool {
+	if _, filtered := qu.Filters[d]; filtered {
+		return true
+	}
+	for _, g := range qu.GroupBy {
+		if g == d {
+			return true
+		}
+	}
+	return false
+}
+
+// path is what the model sees of the conversion's touches.
+func (v conversion) path(b *book, qu question, touches []touch) attribution.Path {
+	p := attribution.Path{ConvertedAt: store.FromMicros(v.at), Steps: make([]attribution.Step, len(touches))}
+	for i, t := range touches {
+		p.Steps[i] = attribution.Step{ID: t.id, At: store.FromMicros(t.at), Direct: t.direct()}
+		if qu.model.Grouped {
+			p.Steps[i].Channel = qu.channel(b, t)
+		}
+	}
+	if v.moments[0] != noPrev {
+		p.LeadAt = store.FromMicros(v.moments[0])
+	}
+	if v.moments[1] != noPrev {
+		p.QualifiedAt = store.FromMicros(v.moments[1])
+	}
+	if v.moments[2] != noPrev {
+		p.WonAt = store.FromMicros(v.moments[2])
+	}
+	return p
+}
+
+// mark finds when the persons of the conversions became leads, qualified and
+// won, where the model asks: of an imported outcome its own moments, else the
+// first ones after the person's conversion before.
+func (p *people) mark(list []conversion, qu question, b *book) {
+	for i := range list {
+		v := &list[i]
+		v.moments = [3]int64{noPrev, noPrev, noPrev}
+		if !qu.model.Moments {
+			continue
+		}
+		if o := v.outcome; o != nil {
+			for rank, at := range []*int64{o.LeadAt, o.QualifiedAt, o.WonAt} {
+				if at != nil {
+					v.moments[rank] = *at
+				}
+			}
+			continue
+		}
+		for rank := range v.moments {
+			if at, _, _, ok := v.person.milestoneAfter(v.prev, rank+1, b, p.calls); ok {
+				v.moments[rank] = at
+			}
+		}
+	}
+}

@@ -1,0 +1,636 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/telephony"
+)
+
+// attempt is one person's attempt to reach the business.
+type attempt struct {
+	at      int64
+	caller  string
+	reached bool
+	wait    float64 // seconds until a person was there; below 0 when not known
+	first   string  // the call that began it
+	by      string  // the call in which, or after which, they were reached
+	enquiry string  // the form or chat that it is; "" for calls
+}
+
+// evidence is the call that stands for the attempt.
+func (a *attempt) evidence() string { return cmp.Or(a.by, a.first) }
+
+// referral is who sent whom.
+type referral struct {
+	Referrer string `db:"referrer"`
+	Referred string `db:"referred"`
+	At       int64  `db:"referred_at"`
+}
+
+type rating struct {
+	CallID string `db:"call_id"`
+	Kind   string `db:"kind"`
+	Value  int64  `db:"value"`
+	At     int64  `db:"given_at"`
+}
+
+// detractor says whether the customer is discontent: 0 to 6 of 10, or 1 and 2
+// of 5.
+func (r rating) detractor() bool {
+	if r.Kind == "nps" {
+		return r.Value <= 6
+	}
+	return r.Value <= 2
+}
+
+// wheel is everything momentum counts, read once for all periods.
+type wheel struct {
+	account   account
+	by        Yardsticks
+	now       int64
+	from      time.Time // since when everything was read
+	attempts  []attempt // by time
+	left      []leftOut // calls that are no attempts
+	scores    []scoredCall
+	ratings   []rating
+	referrals []referral
+	people    *people
+	names     []string // of the persons, in order
+	book      *book
+	leads     map[string]reachedAt // by person
+	won       map[string]reachedAt
+	of        map[string]*call // the calls that were read, and those of the persons
+	enquiries map[string]enquiry
+}
+
+type scoredCall struct {
+	at    int64
+	call  string
+	score float64
+}
+
+type leftOut struct {
+	at   int64
+	call string
+}
+
+// reachedAt is when something became true of a person, and on which call.
+type reachedAt struct {
+	at   int64
+	call string // "" for what was imported
+}
+
+const (
+	second = int64(time.Second / time.Microsecond)
+	day    = 24 * 3600 * second
+)
+
+// readWheel reads what happened in [from, until), and the customers of before.
+func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, until, now time.Time) (*wheel, error) {
+	w := &wheel{
+		account: a, by: by, now: store.Micros(now), from: from,
+		leads: map[string]reachedAt{}, won: map[string]reachedAt{}, of: map[string]*call{},
+		enquiries: map[string]enquiry{},
+	}
+	var err error
+	if a.exchange == nil {
+		if w.account.exchange, err = readExchange(ctx, db, a); err != nil {
+			return nil, err
+		}
+	}
+	if w.book, err = readBook(ctx, db, a.ID); err != nil {
+		return nil, err
+	}
+	lo, hi := store.Micros(from), store.Micros(until)
+	if err := w.readAttempts(ctx, db, lo, hi); err != nil {
+		return nil, err
+	}
+	if err := w.addEnquiries(ctx, db, lo-day, hi+day); err != nil {
+		return nil, err
+	}
+	if err := db.Select(ctx, &w.ratings, `SELECT call_id, kind, value, given_at FROM feedback WHERE account_id = ? AND given_at >= ? AND given_at < ?`, a.ID, lo, hi); err != nil {
+		return nil, fmt.Errorf("read feedback: %w", err)
+	}
+	if err := db.Select(ctx, &w.referrals, `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ? AND referred_at < ?`, a.ID, hi); err != nil {
+		return nil, fmt.Errorf("read referrals: %w", err)
+	}
+	return w, w.readPeople(ctx, db, from, until)
+}
+
+// readAttempts joins the calls of one number that are at most half an hour
+// apart, and finds out whether and when somebody was there. It reads a day to
+// both sides, because an attempt may go on after the range it began in: what a
+// period comes to must not depend on where the question ends.
+func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64) error {
+	var list []call
+	err := db.Select(ctx, &list, `
+		SELECT c.call_id, COALESCE(c.from_e164, '') AS caller, c.started_at, COALESCE(c.outcome, '') AS outcome,
+			COALESCE(c.answered_by, '') AS answered_by, c.wait_seconds, c.ring_seconds, c.duration_seconds,
+			COALESCE(a.verdict, '') AS verdict, COALESCE(a.confidence, 0) AS confidence, COALESCE(a.source_id, '') AS source_id,
+			COALESCE(a.source, '') AS source, COALESCE(a.campaign, '') AS campaign,
+			COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, k.score_ppm`+callJoins+`
+		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'
+		ORDER BY c.started_at, c.call_id`, w.account.ID, lo-day, hi+day)
+	if err != nil {
+		return fmt.Errorf("read calls: %w", err)
+	}
+	var calls []*call
+	for i := range list {
+		c := &list[i]
+		w.of[c.ID] = c
+		if c.ScorePPM != nil {
+			w.scores = append(w.scores, scoredCall{c.StartedAt, c.ID, float64(*c.ScorePPM) / 1e6})
+		}
+		if w.junk(c) {
+			w.left = append(w.left, leftOut{c.StartedAt, c.ID})
+			continue
+		}
+		calls = append(calls, c)
+	}
+	back, err := readCallbacks(ctx, db, w.account.ID, lo-day, hi+2*day)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(calls, func(a, b *call) int { return strings.Compare(a.Caller, b.Caller) })
+	var last *call
+	for _, c := range calls {
+		if last == nil || c.Caller == "" || c.Caller != last.Caller || c.StartedAt-last.StartedAt > w.by.AttemptGapSeconds*second {
+			w.attempts = append(w.attempts, attempt{at: c.StartedAt, caller: c.Caller, wait: -1, first: c.ID})
+		}
+		w.attempts[len(w.attempts)-1].join(c, back[c.ID], w.by)
+		last = c
+	}
+	slices.SortStableFunc(w.attempts, func(a, b attempt) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.first, b.first)) })
+	return nil
+}
+
+// junk says whether a call is no opportunity: refused, judged not genuine, or
+// hung up at once.
+func (w *wheel) junk(c *call) bool {
+	if c.blocked() {
+		return true
+	}
+	if d, ok := w.book.outcomes[c.DispositionID]; ok && !d.Genuine {
+		return true
+	}
+	return c.Outcome == string(telephony.Abandoned) && c.DurationSeconds != nil && *c.DurationSeconds < w.by.HangupSeconds
+}
+
+// join adds a call to the attempt. called is when the business called back and
+// got through, 0 for never.
+func (a *attempt) join(c *call, called int64, by Yardsticks) {
+	var wait float64
+	switch {
+	case c.answered():
+		ring := cmp.Or(c.RingSeconds, c.WaitSeconds)
+		wait = -1
+		if ring != nil {
+			wait = float64(c.StartedAt-a.at)/float64(second) + float64(*ring)
+		}
+	case called >= c.StartedAt && called-c.StartedAt <= by.CallbackHours*3600*second:
+		wait = float64(called-a.at) / float64(second)
+	default:
+		return
+	}
+	if !a.reached || (wait >= 0 && wait < a.wait) {
+		a.reached, a.wait, a.by = true, wait, c.ID
+	}
+}
+
+type callback struct {
+	CallID   string `db:"call_id"`
+	CalledAt int64  `db:"called_at"`
+}
+
+// readCallbacks returns by call when it was first called back successfully.
+func readCallbacks(ctx context.Context, db store.Querier, accountID string, lo, hi int64) (map[string]int64, error) {
+	var list []callback
+	err := db.Select(ctx, &list, `SELECT call_id, called_at FROM callbacks WHERE account_id = ? AND called_at >= ? AND called_at < ? AND connected ORDER BY called_at`,
+		accountID, lo, hi)
+	if err != nil {
+		return nil, fmt.Errorf("read call-backs: %w", err)
+	}
+	first := map[string]int64{}
+	for _, c := range list {
+		if _, ok := first[c.CallID]; !ok {
+			first[c.CallID] = c.CalledAt
+		}
+	}
+	return first, nil
+}
+
+// readPeople loads everybody who ever bought, became a lead in the range, or
+// was referred, and their milestones.
+func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until time.Time) error {
+	bought, err := readSeeds(ctx, db, w.account.ID, ForSale, Period{From: time.Unix(0, 0), Until: until})
+	if err != nil {
+		return err
+	}
+	window := time.Duration(w.by.ReturnDays) * 24 * time.Hour
+	leads, err := readSeeds(ctx, db, w.account.ID, ForLead, Period{From: from.Add(-window), Until: until})
+	if err != nil {
+		return err
+	}
+	for name := range leads.names {
+		bought.names[name] = true
+	}
+	for id := range leads.calls {
+		bought.calls[id] = true
+	}
+	for _, r := range w.referrals {
+		bought.add(r.Referred)
+	}
+	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, reach{}); err != nil {
+		return err
+	}
+	for id, c := range w.people.calls {
+		w.of[id] = c
+	}
+	w.names = sortedKeys(w.people.persons)
+	mark := func(list map[string]reachedAt, stage, name string, one *person) {
+		if at, by, _, ok := one.milestone(stageRank(stage), w.book, w.people.calls); ok {
+			m := reachedAt{at: at}
+			if by != nil {
+				m.call = by.ID
+			}
+			list[name] = m
+		}
+	}
+	for name, one := range w.people.persons {
+		if one.genuine(w.book, w.people.calls) {
+			mark(w.leads, "lead", name, one)
+		}
+		mark(w.won, w.by.WonStage, name, one)
+	}
+	return nil
+}
+
+// slice is a part of the facts: those of a period, each weighed. Without a
+// weight every fact counts one.
+type slice struct {
+	Period
+	weigh func(at int64) float64
+	// elapsed is how much time the weights leave of a span.
+	elapsed func(from, until int64) float64
+	days    float64
+}
+
+// all is the whole period, unweighed, as far as it has been: the days ahead of one
+// that still runs would make it look slow.
+func (w *wheel) all(p Period) slice {
+	if now := time.UnixMicro(w.now); p.Until.After(now) {
+		p.Until = now
+		if now.Before(p.From) {
+			p.Until = p.From
+		}
+	}
+	return slice{
+		Period: p, weigh: func(int64) float64 { return 1 }, days: p.Days(),
+		elapsed: func(from, until int64) float64 { return float64(until-from) / float64(day) },
+	}
+}
+
+// fading is what was before an instant, where a fact of a half-life ago counts
+// half: numerators and denominators alike, never the ratios. It ends ten
+// half-lives back, so that it does not depend on how far one reads, and does not
+// begin before since, when there was nothing to measure yet.
+func fading(since, end time.Time, zone *time.Location, halfLife int64) slice {
+	until := store.Micros(end)
+	life := float64(halfLife * day)
+	weigh := func(at int64) float64 { return math.Exp2(-float64(until-at) / life) }
+	elapsed := func(from, to int64) float64 {
+		return (weigh(to) - weigh(from)) * float64(halfLife) / math.Ln2
+	}
+	from := end.Add(-10 * time.Duration(halfLife) * 24 * time.Hour)
+	if since.After(from) {
+		from = since
+	}
+	return slice{
+		Period: Period{From: from, Until: end, Zone: zone}, weigh: weigh, elapsed: elapsed,
+		days: elapsed(store.Micros(from), until),
+	}
+}
+
+// tally gathers the counts of one group.
+type tally struct {
+	Counts
+	prompt, handled weighed
+	daily           map[string]float64
+}
+
+// weighed are values with their weights.
+type weighed struct{ values, weights []float64 }
+
+func (w *weighed) add(value, weight float64) {
+	w.values, w.weights = append(w.values, value), append(w.weights, weight)
+}
+
+func (w weighed) sample() Sample {
+	var s Sample
+	for i, v := range w.values {
+		s.N += w.weights[i]
+		s.Mean += v * w.weights[i]
+	}
+	if s.N == 0 {
+		return Sample{}
+	}
+	s.Mean /= s.N
+	if s.N <= 1 {
+		return s
+	}
+	for i, v := range w.values {
+		s.SD += w.weights[i] * (v - s.Mean) * (v - s.Mean)
+	}
+	s.SD = math.Sqrt(s.SD / (s.N - 1))
+	return s
+}
+
+// tallies are counts by group.
+type tallies map[string]*tally
+
+func (t tallies) at(group string) *tally {
+	one, ok := t[group]
+	if !ok {
+		one = &tally{daily: map[string]float64{}}
+		t[group] = one
+	}
+	return one
+}
+
+// counts counts one period.
+func (w *wheel) counts(p Period) Counts { return w.countOf(w.all(p)) }
+
+// countOf counts a slice as a whole.
+func (w *wheel) countOf(s slice) Counts {
+	groups := w.tally(s, func(string) string { return "" })
+	return groups.at("").finish(w, s)
+}
+
+// segments counts a period by the group to which each fact's call, or its
+// form or chat, belongs.
+func (w *wheel) segments(p Period, group func(id string) string) Segments {
+	list := Segments{}
+	s := w.all(p)
+	for name, one := range w.tally(s, group) {
+		if name == "" {
+			continue // the account's customers, who are no segment's
+		}
+		list[name] = one.finish(w, s)
+	}
+	return list
+}
+
+// finish completes the counts.
+func (t *tally) finish(w *wheel, s slice) Counts {
+	t.Days, t.ReturnDays = s.days, float64(w.by.ReturnDays)
+	t.Prompt, t.Handled = t.prompt.sample(), t.handled.sample()
+	var daily weighed
+	for _, d := range s.Period.days() {
+		daily.add(t.daily[d.Format(dateFormat)], 1)
+	}
+	if one := daily.sample(); one.N >= 7 && one.Mean > 0 {
+		t.Dispersion = one.SD * one.SD / one.Mean
+	}
+	return t.Counts
+}
+
+// tally counts everything by group.
+func (w *wheel) tally(s slice, group func(id string) string) tallies {
+	groups := tallies{}
+	w.countAttempts(s, groups, group)
+	for _, one := range w.scores {
+		if s.contains(one.at) {
+			groups.at(group(one.call)).handled.add(one.score, s.weigh(one.at))
+		}
+	}
+	for _, r := range w.ratings {
+		if !s.contains(r.At) {
+			continue
+		}
+		c := groups.at(group(r.CallID))
+		c.Answers += s.weigh(r.At)
+		if r.detractor() {
+			c.Detractors += s.weigh(r.At)
+		}
+	}
+	for _, name := range w.names {
+		lead, ok := w.leads[name]
+		if !ok || !s.contains(lead.at) || !w.mature(lead) {
+			continue
+		}
+		c := groups.at(group(lead.call))
+		c.Leads += s.weigh(lead.at)
+		if w.wonInTime(name, lead) {
+			c.Won += s.weigh(lead.at)
+		}
+	}
+	w.countMoney(s, groups, group)
+	w.countReturns(s, groups)
+	return groups
+}
+
+// mature says whether a lead is old enough to be judged.
+func (w *wheel) mature(lead reachedAt) bool { return lead.at+w.by.MaturityDays*day <= w.now }
+
+// wonInTime says whether a lead bought before it was old enough to be judged.
+func (w *wheel) wonInTime(name string, lead reachedAt) bool {
+	won, ok := w.won[name]
+	return ok && won.at <= lead.at+w.by.MaturityDays*day
+}
+
+// within are the attempts that began in a period.
+func (w *wheel) within(p Period) []attempt {
+	find := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(w.attempts, store.Micros(t), func(a attempt, at int64) int { return cmp.Compare(a.at, at) })
+		return i
+	}
+	return w.attempts[find(p.From):find(p.Until)]
+}
+
+func (w *wheel) countAttempts(s slice, groups tallies, group func(string) string) {
+	for _, a := range w.within(s.Period) {
+		c, weight := groups.at(group(cmp.Or(a.evidence(), a.enquiry))), s.weigh(a.at)
+		c.Opportunities += weight
+		c.daily[dayName(a.at, s.Zone)]++
+		if !a.reached {
+			continue
+		}
+		c.Reached += weight
+		if a.wait >= 0 {
+			c.prompt.add(w.by.Goodwill(a.wait), weight)
+			if a.wait > float64(w.by.PromptTargetSeconds) {
+				c.Late += weight
+			}
+		}
+	}
+}
+
+// countMoney counts what was sold in the period and given back of it, in the
+// account's currency.
+func (w *wheel) countMoney(s slice, groups tallies, group func(string) string) {
+	w.eachSale(s.Period, func(one sold) {
+		c, weight := groups.at(group(one.call)), s.weigh(one.at)
+		c.Sales += weight
+		if one.back > 0 && one.back >= one.value {
+			c.Refunds += weight
+		}
+		if one.known {
+			c.Sold += weight * float64(one.value) / 1e6
+			c.Refunded += weight * float64(one.back) / 1e6
+		}
+	})
+}
+
+// sold is one sale, in micros of the account's currency, at the rate of its day.
+type sold struct {
+	at, value, back int64
+	margin          *int64
+	known           bool // there was a rate
+	call            string
+}
+
+// eachSale calls fn with the sales of a period.
+func (w *wheel) eachSale(p Period, fn func(sold)) {
+	convert := func(s sold, currency string) sold {
+		if s.known = currency == w.account.Currency; s.known {
+			return s
+		}
+		rate, ok := w.account.exchange.at(currency, s.at)
+		if s.known = ok; !ok {
+			return s
+		}
+		s.value, s.back = w.account.exchange.convert(s.value, rate), w.account.exchange.convert(s.back, rate)
+		if s.margin != nil {
+			margin := w.account.exchange.convert(*s.margin, rate)
+			s.margin = &margin
+		}
+		return s
+	}
+	for _, name := range w.names {
+		one := w.people.persons[name]
+		for _, s := range one.sales {
+			if p.contains(s.SoldAt) {
+				fn(convert(sold{at: s.SoldAt, value: s.Value + s.back, back: s.back, margin: s.Margin, call: s.CallID}, s.Currency))
+			}
+		}
+		for _, o := range one.outcomes {
+			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
+				fn(convert(sold{at: *o.WonAt, value: *o.Value, margin: o.Margin}, o.Currency))
+			}
+		}
+	}
+}
+
+// countReturns counts the return window up to the end of the period: how long
+// there were customers, how often they bought again, whom they sent. It is the
+// account's alone, not a segment's.
+func (w *wheel) countReturns(s slice, groups tallies) {
+	c := groups.at("")
+	end := store.Micros(s.Until)
+	window := span64{end - w.by.ReturnDays*day, end}
+	inside := func(at int64) bool { return at >= window.from && at < window.until }
+	for _, name := range w.names {
+		bought := w.people.persons[name].boughtAt()
+		if len(bought) == 0 || bought[0] >= end {
+			continue
+		}
+		c.CustomerDays += s.elapsed(max(bought[0], window.from), end)
+		for _, at := range bought[1:] {
+			if inside(at) {
+				c.Repeats += s.weigh(at)
+			}
+		}
+	}
+	sent := map[string]bool{}
+	for _, r := range w.referrals {
+		if lead, ok := w.leads[cmp.Or(w.people.canon[r.Referred], r.Referred)]; ok && inside(lead.at) && !sent[r.Referred] {
+			sent[r.Referred] = true
+			c.Referrals += s.weigh(lead.at)
+		}
+	}
+}
+
+// boughtAt lists the moments at which the person bought, in order.
+func (one *person) boughtAt() []int64 {
+	var list []int64
+	for _, s := range one.sales {
+		list = append(list, s.SoldAt)
+	}
+	for _, o := range one.outcomes {
+		if o.WonAt != nil {
+			list = append(list, *o.WonAt)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// gain traces what the callers of a period earned again since: repeat purchases
+// and referred leads, for each of its opportunities, with its 95 % interval. It
+// is nil when that cannot be told.
+func (w *wheel) gain(p Period, c Counts) (*float64, *Interval) {
+	if c.Opportunities < 30 || c.Won == 0 {
+		return nil, nil
+	}
+	cohort := map[string]bool{}
+	for _, a := range w.within(p) {
+		if a.caller != "" {
+			cohort[a.caller] = true
+		}
+	}
+	earned := 0.0
+	from := store.Micros(p.From)
+	for name := range cohort {
+		if one := w.people.persons[name]; one != nil {
+			for i, at := range one.boughtAt() {
+				if i > 0 && at >= from {
+					earned++
+				}
+			}
+		}
+	}
+	for _, r := range w.referrals {
+		if _, lead := w.leads[cmp.Or(w.people.canon[r.Referred], r.Referred)]; lead && cohort[r.Referrer] && r.At >= from {
+			earned++
+		}
+	}
+	bounds := poisson(earned)
+	return number(earned / c.Opportunities), &Interval{tidy(bounds[0] / c.Opportunities), tidy(bounds[1] / c.Opportunities)}
+}
+
+// stays is the share of the customers who bought in the return window before
+// the last one and, in the last one, bought again or sent somebody: the r of a
+// wheel whose step is that window. n is how many there were.
+func (w *wheel) stays(end int64) (share float64, n int) {
+	window := w.by.ReturnDays * day
+	last, before := span64{end - window, end}, span64{end - 2*window, end - window}
+	in := func(s span64, at int64) bool { return at >= s.from && at < s.until }
+	sent := map[string]bool{}
+	for _, r := range w.referrals {
+		if in(last, r.At) {
+			sent[cmp.Or(w.people.canon[r.Referrer], r.Referrer)] = true
+		}
+	}
+	stayed := 0
+	for name, one := range w.people.persons {
+		bought := one.boughtAt()
+		if !slices.ContainsFunc(bought, func(at int64) bool { return in(before, at) }) {
+			continue
+		}
+		n++
+		if sent[name] || slices.ContainsFunc(bought, func(at int64) bool { return in(last, at) }) {
+			stayed++
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return float64(stayed) / float64(n), n
+}

@@ -1,0 +1,301 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/callwheel/callwheel"
+	"github.com/callwheel/callwheel/store"
+)
+
+// momentumSegments are the dimensions that a change can be divided into.
+var momentumSegments = []Dimension{Source, Campaign, AgentName}
+
+// groupBy returns the segment to which a call, or a form or a chat, belongs:
+// "(none)" for what was brought in without either.
+func (w *wheel) groupBy(d Dimension) func(id string) string {
+	return func(id string) string {
+		if e, ok := w.enquiries[id]; ok {
+			return e.segment(w.book, d)
+		}
+		c := w.of[id]
+		if c == nil {
+			return NoneRow
+		}
+		switch d {
+		case AgentName:
+			if a := w.book.agent(c); a != nil {
+				return orNone(a.Name)
+			}
+			return NoneRow
+		case Campaign:
+			if !c.tracked() {
+				return UntrackedRow
+			}
+			return orNone(c.Campaign)
+		}
+		if !c.tracked() {
+			return UntrackedRow
+		}
+		return w.book.source(c.SourceID, c.Source)
+	}
+}
+
+// charted are the joints that are watched day by day.
+var charted = []string{partReached, partPrompt, partWon, partKept, partContent}
+
+// daily lists, for each joint, what was lost on each whole day of the period
+// that is over.
+func (w *wheel) daily(p Period) map[string][]lost {
+	list := map[string][]lost{}
+	for _, d := range p.days() {
+		one := Period{From: dayStart(d, p.Zone), Until: dayStart(d.AddDate(0, 0, 1), p.Zone), Zone: p.Zone}
+		if one.Until.After(p.Until) || store.Micros(one.Until) > w.now {
+			break
+		}
+		c := w.counts(one)
+		for joint, day := range map[string]lost{
+			partReached: {c.Opportunities, c.Opportunities - c.Reached}, partPrompt: {c.Prompt.N, c.Late},
+			partWon: {c.Leads, c.Leads - c.Won}, partKept: {c.Sales, c.Refunds}, partContent: {c.Answers, c.Detractors},
+		} {
+			list[joint] = append(list[joint], day)
+		}
+	}
+	return list
+}
+
+// Alert is a time in which more was lost at a joint, day after day, than chance
+// explains.
+type Alert struct {
+	Part     string  `json:"part"`
+	Since    string  `json:"since" format:"date" doc:"The day from which losses began to add up"`
+	On       string  `json:"on" format:"date" doc:"The day on which they were too many for chance"`
+	Until    *string `json:"until" format:"date" doc:"The day on which the wheel was as before; null while it is not"`
+	Peak     float64 `json:"peak" doc:"Largest value of the statistic; above 5 is an alert"`
+	Baseline float64 `json:"baseline" doc:"Share lost in the baseline"`
+	Share    float64 `json:"share" doc:"Share lost since then"`
+}
+
+// alerts runs the charts of the baseline over the days of the range.
+func (w *wheel) alerts(p Period, charts map[string]chart) []Alert {
+	list := []Alert{}
+	daily := w.daily(p)
+	days := p.days()
+	for _, joint := range charted {
+		c, ok := charts[joint]
+		if !ok {
+			continue
+		}
+		statistic := c.run(daily[joint])
+		for _, e := range episodes(statistic) {
+			a := Alert{
+				Part: joint, Since: days[e.rise].Format(dateFormat), On: days[e.alert].Format(dateFormat),
+				Peak: tidy(e.peak), Baseline: tidy(c.Share),
+			}
+			var n, x float64
+			for _, d := range daily[joint][e.rise:e.end] {
+				n, x = n+d.n, x+d.x
+			}
+			a.Share = tidy(x / n)
+			if e.end < len(statistic) {
+				until := days[e.end].Format(dateFormat)
+				a.Until = &until
+			}
+			list = append(list, a)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Alert) int { return cmp.Compare(a.On, b.On) })
+	return list
+}
+
+// Lever is what moving one part would bring: momentum is proportional to each.
+type Lever struct {
+	Part      string           `json:"part"`
+	What      string           `json:"what" doc:"half_of_missed: answering half of what is missed; half_to_best: half the gap to the account's own best month"`
+	Now       float64          `json:"now"`
+	Then      float64          `json:"then"`
+	Best      *float64         `json:"best" doc:"The part in the best month"`
+	BestMonth *string          `json:"best_month" doc:"Of the twelve before the end of the range"`
+	Points    *float64         `json:"points" doc:"Added to the index"`
+	Customers *float64         `json:"customers" doc:"Customer-equivalents added in a period as long as this one"`
+	Margin    *callwheel.Money `json:"margin" doc:"Margin on what they buy; null when no margin is known"`
+}
+
+// best is a part's best month.
+type best struct {
+	value float64
+	month string
+}
+
+// bests finds each part's best calendar month among the twelve before an
+// instant. A month counts where the part has enough cases in it.
+func (w *wheel) bests(end time.Time, zone *time.Location) map[string]best {
+	if now := time.UnixMicro(w.now); end.After(now) {
+		end = now
+	}
+	list := map[string]best{}
+	last := dateOf(end, zone)
+	for i := range 12 {
+		first := time.Date(last.Year(), last.Month()-time.Month(i+1), 1, 0, 0, 0, 0, time.UTC)
+		month := Period{From: dayStart(first, zone), Until: dayStart(first.AddDate(0, 1, 0), zone), Zone: zone}
+		for name, g := range w.counts(month).gauges() {
+			if old, had := list[name]; g.known && len(g.gaps) == 0 && (!had || g.value > old.value) {
+				list[name] = best{g.value, first.Format("2006-01")}
+			}
+		}
+	}
+	return list
+}
+
+// historyFrom is how far back the best month and the smoothed index look.
+func historyFrom(from, until time.Time, zone *time.Location, by Yardsticks) time.Time {
+	last := dateOf(until, zone)
+	year := dayStart(time.Date(last.Year(), last.Month()-12, 1, 0, 0, 0, 0, time.UTC), zone)
+	if faded := from.AddDate(0, 0, -10*int(by.HalfLifeDays)-1); faded.Before(year) {
+		return faded
+	}
+	return year
+}
+
+// levers lists what moving each part would bring, the largest first.
+func (w *wheel) levers(p Period, c Counts, used []string, index *float64, bests map[string]best) []Lever {
+	g := c.gauges()
+	list := []Lever{}
+	if c.Days <= 0 || len(used) == 0 {
+		return list
+	}
+	own := momentumOf(g, used)
+	margin := w.marginPerSale(p)
+	add := func(part, what string, then float64, b *best) {
+		now := g[part].value
+		if now <= 0 || then <= now {
+			return
+		}
+		grow := then/now - 1
+		l := Lever{Part: part, What: what, Now: tidy(now), Then: tidy(then)}
+		if b != nil {
+			l.Best, l.BestMonth = number(b.value), &b.month
+		}
+		if index != nil {
+			l.Points = number(*index * grow)
+		}
+		if slices.Contains(used, partWon) {
+			l.Customers = number(own.Momentum * c.Days * grow)
+			if margin != nil {
+				sales := c.Opportunities * g[partReached].value * g[partWon].value * grow
+				l.Margin = w.money(sales * *margin)
+			}
+		}
+		list = append(list, l)
+	}
+	for _, part := range used {
+		if part == partReached {
+			add(part, "half_of_missed", (1+g[part].value)/2, nil)
+		}
+		if b, ok := bests[part]; ok {
+			add(part, "half_to_best", (g[part].value+b.value)/2, &b)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Lever) int { return cmp.Compare(b.Then/b.Now, a.Then/a.Now) })
+	return list
+}
+
+// marginPerSale is the mean margin of the period's sales in units of the
+// account's currency, as booked or by the account's rate, net of what was given
+// back; nil when it is not known of any.
+func (w *wheel) marginPerSale(p Period) *float64 {
+	var n, sum float64
+	w.eachSale(p, func(s sold) {
+		switch {
+		case !s.known:
+		case s.margin != nil:
+			n, sum = n+1, sum+float64(*s.margin)/1e6
+		case w.account.MarginPPM != nil:
+			n, sum = n+1, sum+float64(s.value-s.back)*float64(*w.account.MarginPPM)/1e12
+		}
+	})
+	if n == 0 {
+		return nil
+	}
+	mean := sum / n
+	return &mean
+}
+
+// money is an estimate as an amount, rounded once.
+func (w *wheel) money(units float64) *callwheel.Money {
+	if math.Abs(units) > maxCost/1e6 {
+		return nil
+	}
+	unit := callwheel.MinorUnit(w.account.Currency)
+	return &callwheel.Money{Micros: int64(math.Round(units*1e6/float64(unit))) * unit, Currency: w.account.Currency}
+}
+
+// MomentumSegment is one source, campaign or agent: its own parts, and what it
+// moved the index by.
+type MomentumSegment struct {
+	Name          string             `json:"name"`
+	Opportunities int64              `json:"opportunities"`
+	Reached       *float64           `json:"reached"`
+	Interval      *Interval          `json:"reached_interval" doc:"Wilson, 95 %"`
+	Shrunk        *float64           `json:"reached_shrunk" doc:"Drawn towards the account's, the more the fewer attempts; for ranking"`
+	Rank          *int64             `json:"rank" doc:"By the shrunk rate; null below 10 attempts"`
+	Points        *float64           `json:"points" doc:"Share of the index less 100; null without an index"`
+	Parts         map[string]float64 `json:"parts" doc:"The points by part; mix is how the same people divide among segments"`
+}
+
+// rankFrom is how many attempts a segment needs to be ranked.
+const rankFrom = 10
+
+// segmentsOf lists the segments, those that moved the index the most upwards
+// first; without an index the largest first. Their points add up to the index
+// less 100.
+func segmentsOf(before, now Counts, groupsBefore, groupsNow Segments, c Comparison) []MomentumSegment {
+	changes, ok := decompose(before, now, groupsBefore, groupsNow, c)
+	if !ok {
+		changes = nil
+		for name := range groupsNow {
+			changes = append(changes, segmentChange{name: name})
+		}
+		slices.SortFunc(changes, func(a, b segmentChange) int {
+			return cmp.Or(cmp.Compare(groupsNow[b.name].Opportunities, groupsNow[a.name].Opportunities), cmp.Compare(a.name, b.name))
+		})
+	}
+	groups := make([]casesOf, len(changes))
+	for i, one := range changes {
+		groups[i] = casesOf{x: int64(groupsNow[one.name].Reached), n: int64(groupsNow[one.name].Opportunities)}
+	}
+	rates := shrunken(groups)
+	list := make([]MomentumSegment, len(changes))
+	for i, one := range changes {
+		s := MomentumSegment{Name: one.name, Opportunities: groups[i].n, Parts: map[string]float64{}}
+		if groups[i].n > 0 {
+			s.Reached, s.Shrunk = number(float64(groups[i].x)/float64(groups[i].n)), rates[i]
+			s.Interval = wilson(groups[i].x, groups[i].n)
+		}
+		if ok {
+			s.Points = number(one.total)
+			for part, points := range one.parts {
+				s.Parts[part] = tidy(points)
+			}
+		}
+		list[i] = s
+	}
+	rankSegments(list)
+	return list
+}
+
+func rankSegments(list []MomentumSegment) {
+	var order []int
+	for i, s := range list {
+		if s.Opportunities >= rankFrom {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(*list[b].Shrunk, *list[a].Shrunk) })
+	for place, i := range order {
+		rank := int64(place + 1)
+		list[i].Rank = &rank
+	}
+}

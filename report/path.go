@@ -1,0 +1,521 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/callwheel/callwheel/store"
+)
+
+// touch is one meeting of a person with a source. name is under which of the
+// person's names it is known; call is the call that was itself the touch, ""
+// for one on a site and for a form or a chat.
+type touch struct {
+	id       string
+	at       int64
+	name     string
+	call     string
+	sourceID string
+	source   string
+	medium   string
+	campaign string
+	term     string
+	content  string
+	landing  string
+}
+
+// arrival is what a touch tells about where it came from. Most are alike.
+type arrival struct{ sourceID, source, medium, campaign, term, content, landing string }
+
+func (t touch) arrival() arrival {
+	return arrival{t.sourceID, t.source, t.medium, t.campaign, t.term, t.content, t.landing}
+}
+
+// cell puts the touch's names into a cell.
+func (t touch) cell(b *book) cell {
+	from := t.arrival()
+	names, ok := b.arrivals[from]
+	if !ok {
+		names = &[touchNames]string{
+			b.source(t.sourceID, t.source), orNone(t.medium), orNone(t.campaign), orNone(t.term), orNone(t.content), orNone(t.landing),
+		}
+		if b.arrivals == nil {
+			b.arrivals = map[arrival]*[touchNames]string{}
+		}
+		b.arrivals[from] = names
+	}
+	var c cell
+	copy(c.names[:], names[:])
+	return c
+}
+
+// direct says whether the touch came from nowhere in particular.
+func (t touch) direct() bool { return fold(t.source) == "direct" }
+
+// person is everything that is known of one person, in order of time.
+type person struct {
+	name string
+	// proofs says why a name belongs to the person: by which calls, "" for
+	// beyond doubt. A call must not prove its own visitor.
+	proofs map[string][]string
+	// likely are visitors who are given a call for the sake of their source,
+	// without it being sure that it was they: they count for that call alone.
+	likely   map[string][]string
+	calls    []*call
+	touches  []touch
+	sales    []*sale
+	outcomes []outcome
+	given    []given
+}
+
+// sale is a sale with what was given back of it.
+type sale struct {
+	ID       string `db:"sale_id"`
+	CallID   string `db:"call_id"`
+	Person   string `db:"person"`
+	Value    int64  `db:"value_micros"`
+	Margin   *int64 `db:"margin_micros"`
+	Currency string `db:"currency"`
+	SoldAt   int64  `db:"sold_at"`
+	RefundOf string `db:"refund_of"`
+	Refunded int64  `db:"refunded_micros"`
+	back     int64  // given back, taken off Value
+}
+
+// outcome is an imported outcome.
+type outcome struct {
+	ID          string `db:"outcome_id"`
+	Person      string `db:"person"`
+	LeadAt      *int64 `db:"lead_at"`
+	QualifiedAt *int64 `db:"qualified_at"`
+	WonAt       *int64 `db:"won_at"`
+	Value       *int64 `db:"value_micros"`
+	Margin      *int64 `db:"margin_micros"`
+	Currency    string `db:"currency"`
+}
+
+// given is a disposition that was given to a call.
+type given struct {
+	ID            string `db:"judgement_id"`
+	CallID        string `db:"call_id"`
+	DispositionID string `db:"disposition_id"`
+	At            int64  `db:"given_at"`
+}
+
+// seeds are the persons a report is about, before it is known who is who:
+// names (numbers, visitors, imported names) and calls.
+type seeds struct {
+	names map[string]bool
+	calls map[string]bool
+}
+
+func newSeeds() seeds { return seeds{names: map[string]bool{}, calls: map[string]bool{}} }
+
+// add takes a name; "call:…" stands for a call whose caller has none.
+func (s seeds) add(name string) {
+	if id, ok := strings.CutPrefix(name, "call:"); ok {
+		s.calls[id] = true
+		return
+	}
+	if name != "" {
+		s.names[name] = true
+	}
+}
+
+// addCall takes the person of a call.
+func (s seeds) addCall(id, caller, visitor string) {
+	switch {
+	case caller != "":
+		s.names[caller] = true
+	case visitor != "":
+		s.names[visitor] = true
+	default:
+		s.calls[id] = true
+	}
+}
+
+// people loads everything about the persons of the seeds.
+type people struct {
+	db      store.Querier
+	account string
+	canon   map[string]string // alias → person
+	persons map[string]*person
+	calls   map[string]*call
+}
+
+// reach bounds the touches that matter.
+type reach struct{ from, until int64 }
+
+func loadPeople(ctx context.Context, db store.Querier, accountID string, s seeds, within reach) (*people, error) {
+	p := &people{db: db, account: accountID, canon: map[string]string{}, persons: map[string]*person{}, calls: map[string]*call{}}
+	steps := []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"calls", func(ctx context.Context) error { return p.loadSeedCalls(ctx, s) }},
+		{"links", func(ctx context.Context) error { return p.loadLinks(ctx, s) }},
+		{"calls", p.loadCalls},
+		{"sales", p.loadSales},
+		{"outcomes", p.loadOutcomes},
+		{"dispositions", p.loadGiven},
+		{"touches", func(ctx context.Context) error { return p.loadTouches(ctx, within) }},
+	}
+	for _, step := range steps {
+		if err := step.do(ctx); err != nil {
+			return nil, fmt.Errorf("read %s of persons: %w", step.what, err)
+		}
+	}
+	return p, nil
+}
+
+// nameOf returns whose call it is.
+func (p *people) nameOf(c *call) string {
+	switch {
+	case c.Caller != "":
+		return c.Caller
+	case c.VisitorID != "" && c.tracked() && c.sureOfVisitor():
+		return cmp.Or(p.canon[c.VisitorID], c.VisitorID)
+	}
+	return "call:" + c.ID
+}
+
+// get finds or makes a person.
+func (p *people) get(name string) *person {
+	one, ok := p.persons[name]
+	if !ok {
+		one = &person{name: name, proofs: map[string][]string{name: {""}}, likely: map[string][]string{}}
+		p.persons[name] = one
+	}
+	return one
+}
+
+// loadSeedCalls reads the calls that the seeds name and adds their persons.
+func (p *people) loadSeedCalls(ctx context.Context, s seeds) error {
+	list, err := selectIn[call](ctx, p.db, p.account, sortedKeys(s.calls),
+		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.call_id IN (?)`)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		c := &list[i]
+		p.calls[c.ID] = c
+		if c.Caller != "" || (c.VisitorID != "" && c.tracked()) {
+			s.addCall(c.ID, c.Caller, c.VisitorID)
+		}
+	}
+	return nil
+}
+
+type link struct {
+	Alias  string `db:"alias"`
+	Person string `db:"person"`
+	CallID string `db:"call_id"`
+}
+
+// loadLinks finds out which names are one person.
+func (p *people) loadLinks(ctx context.Context, s seeds) error {
+	names := sortedKeys(s.names)
+	list, err := selectIn[link](ctx, p.db, p.account, names, `SELECT alias, person, call_id FROM person_links WHERE account_id = ? AND alias IN (?)`)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		p.canon[l.Alias] = l.Person
+	}
+	for _, name := range names {
+		p.get(cmp.Or(p.canon[name], name))
+	}
+	list, err = selectIn[link](ctx, p.db, p.account, sortedKeys(p.persons), `SELECT alias, person, call_id FROM person_links WHERE account_id = ? AND person IN (?)`)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		p.canon[l.Alias] = l.Person
+		one := p.get(l.Person)
+		one.proofs[l.Alias] = append(one.proofs[l.Alias], l.CallID)
+	}
+	return nil
+}
+
+// loadCalls reads every inbound call of the persons.
+func (p *people) loadCalls(ctx context.Context) error {
+	var numbers, others []string
+	for _, one := range p.persons {
+		for name := range one.proofs {
+			if strings.HasPrefix(name, "+") {
+				numbers = append(numbers, name)
+			} else if !strings.HasPrefix(name, "call:") {
+				others = append(others, name)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	slices.Sort(others)
+	list, err := selectIn[call](ctx, p.db, p.account, slices.Compact(numbers),
+		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.from_e164 IN (?) AND c.direction = 'inbound'`)
+	if err != nil {
+		return err
+	}
+	anonymous, err := selectIn[call](ctx, p.db, p.account, slices.Compact(others),
+		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+`
+		WHERE a.account_id = ? AND a.visitor_id IN (?) AND a.visitor_id <> '' AND c.from_e164 IS NULL AND c.direction = 'inbound'`)
+	if err != nil {
+		return err
+	}
+	list = append(list, anonymous...)
+	for i := range list {
+		if p.calls[list[i].ID] == nil {
+			p.calls[list[i].ID] = &list[i]
+		}
+	}
+	for _, c := range p.calls {
+		one := p.get(p.nameOf(c))
+		one.calls = append(one.calls, c)
+		if c.VisitorID != "" && c.tracked() {
+			if c.sureOfVisitor() {
+				one.proofs[c.VisitorID] = append(one.proofs[c.VisitorID], c.ID)
+			} else {
+				one.likely[c.VisitorID] = append(one.likely[c.VisitorID], c.ID)
+			}
+		}
+	}
+	for _, one := range p.persons {
+		slices.SortFunc(one.calls, func(a, b *call) int {
+			return cmp.Or(cmp.Compare(a.StartedAt, b.StartedAt), strings.Compare(a.ID, b.ID))
+		})
+	}
+	return nil
+}
+
+const saleColumns = `sale_id, call_id, person, value_micros, margin_micros, currency, sold_at, refund_of, refunded_micros`
+
+// loadSales reads the sales of the persons and of their calls, and takes off
+// what was given back.
+func (p *people) loadSales(ctx context.Context) error {
+	list, err := selectIn[sale](ctx, p.db, p.account, sortedKeys(p.persons), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND person IN (?)`)
+	if err != nil {
+		return err
+	}
+	ofCalls, err := selectIn[sale](ctx, p.db, p.account, sortedKeys(p.calls), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND call_id IN (?)`)
+	if err != nil {
+		return err
+	}
+	byID := map[string]*sale{}
+	for _, part := range [][]sale{list, ofCalls} {
+		for i := range part {
+			byID[part[i].ID] = &part[i]
+		}
+	}
+	for _, s := range netOf(byID) {
+		one := p.get(p.holder(s))
+		one.sales = append(one.sales, s)
+	}
+	for _, one := range p.persons {
+		slices.SortFunc(one.sales, func(a, b *sale) int {
+			return cmp.Or(cmp.Compare(a.SoldAt, b.SoldAt), strings.Compare(a.ID, b.ID))
+		})
+	}
+	return nil
+}
+
+// holder returns whose sale it is.
+func (p *people) holder(s *sale) string {
+	if id, ok := strings.CutPrefix(s.Person, "call:"); ok {
+		if c := p.calls[id]; c != nil {
+			return p.nameOf(c)
+		}
+		return s.Person
+	}
+	return cmp.Or(p.canon[s.Person], s.Person)
+}
+
+// netOf returns the sales among the rows, each with its refunds taken off its
+// value and, in proportion or as the refund says, off its margin.
+func netOf(rows map[string]*sale) []*sale {
+	refunds, margins := map[string]int64{}, map[string]int64{}
+	for _, r := range rows {
+		of := rows[r.RefundOf]
+		if of == nil || r.Currency != of.Currency {
+			continue
+		}
+		refunds[of.ID] += abs(r.Value)
+		if r.Margin != nil {
+			margins[of.ID] += abs(*r.Margin)
+		}
+	}
+	var list []*sale
+	for _, s := range rows {
+		if s.RefundOf != "" || s.Value < 0 {
+			continue
+		}
+		back := max(refunds[s.ID], s.Refunded)
+		if back > 0 && s.Margin != nil {
+			left := *s.Margin - margins[s.ID]
+			if margins[s.ID] == 0 && s.Value != 0 {
+				left = divide(*s.Margin, []float64{float64(s.Value-back) / float64(s.Value), float64(back) / float64(s.Value)})[0]
+			}
+			s.Margin = &left
+		}
+		s.Value -= back
+		s.back = back
+		list = append(list, s)
+	}
+	return list
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+func (p *people) loadOutcomes(ctx context.Context) error {
+	var names []string
+	owner := map[string]*person{}
+	for _, name := range sortedKeys(p.persons) {
+		one := p.persons[name]
+		for alias := range one.proofs {
+			if owner[alias] == nil || alias == one.name {
+				owner[alias] = one
+			}
+		}
+	}
+	names = sortedKeys(owner)
+	list, err := selectIn[outcome](ctx, p.db, p.account, names, `
+		SELECT outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, currency
+		FROM outcomes WHERE account_id = ? AND person IN (?)`)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b outcome) int { return strings.Compare(a.ID, b.ID) })
+	for _, o := range list {
+		one := owner[o.Person]
+		if canon := p.canon[o.Person]; canon != "" {
+			one = p.get(canon)
+		}
+		one.outcomes = append(one.outcomes, o)
+	}
+	return nil
+}
+
+func (p *people) loadGiven(ctx context.Context) error {
+	list, err := selectIn[given](ctx, p.db, p.account, sortedKeys(p.calls), `
+		SELECT judgement_id, call_id, disposition_id, given_at FROM call_dispositions WHERE account_id = ? AND call_id IN (?)`)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b given) int { return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.ID, b.ID)) })
+	for _, g := range list {
+		one := p.get(p.nameOf(p.calls[g.CallID]))
+		one.given = append(one.given, g)
+	}
+	return nil
+}
+
+type touchRow struct {
+	ID       string `db:"touch_id"`
+	Person   string `db:"person"`
+	At       int64  `db:"touched_at"`
+	SourceID string `db:"source_id"`
+	Source   string `db:"source"`
+	Medium   string `db:"medium"`
+	Campaign string `db:"campaign"`
+	Term     string `db:"term"`
+	Content  string `db:"content"`
+	Landing  string `db:"landing_page"`
+}
+
+// loadTouches reads the touches under every name of the persons, and makes
+// touches of the calls, forms and chats that are ones.
+func (p *people) loadTouches(ctx context.Context, within reach) error {
+	if within.from >= within.until {
+		return nil
+	}
+	holders := map[string][]*person{}
+	for _, name := range sortedKeys(p.persons) {
+		one := p.persons[name]
+		for alias := range one.proofs {
+			holders[alias] = append(holders[alias], one)
+		}
+		for _, c := range one.calls {
+			for _, who := range c.candidates() {
+				if who.VisitorID == "" {
+					continue
+				}
+				if one.proofs[who.VisitorID] == nil && !slices.Contains(holders[who.VisitorID], one) {
+					holders[who.VisitorID] = append(holders[who.VisitorID], one)
+				}
+			}
+			if c.isTouch() && c.StartedAt >= within.from && c.StartedAt < within.until {
+				one.touches = append(one.touches, touch{
+					id: c.ID, at: c.StartedAt, name: one.name, call: c.ID, sourceID: c.SourceID, source: c.Source,
+					medium: c.Medium, campaign: c.Campaign, term: c.Term, content: c.Content, landing: c.LandingPage,
+				})
+			}
+		}
+	}
+	err := p.eachTouch(ctx, sortedKeys(holders), within, func(t *touchRow) {
+		for _, one := range holders[t.Person] {
+			one.touches = append(one.touches, touch{
+				id: t.ID, at: t.At, name: t.Person, sourceID: t.SourceID, source: t.Source,
+				medium: t.Medium, campaign: t.Campaign, term: t.Term, content: t.Content, landing: t.Landing,
+			})
+		}
+	})
+	if err == nil {
+		err = p.addEnquiries(ctx, holders, within)
+	}
+	if err != nil {
+		return err
+	}
+	for _, one := range p.persons {
+		slices.SortFunc(one.touches, func(a, b touch) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id))
+		})
+	}
+	return nil
+}
+
+// manyNames is how many names are looked up one by one. For more of them it is
+// less work to read all touches of the time.
+const manyNames = 8 * chunkSize
+
+// eachTouch reads the touches under the names.
+func (p *people) eachTouch(ctx context.Context, names []string, within reach, fn func(*touchRow)) error {
+	const columns = `SELECT touch_id, person, touched_at, source_id, source, medium, campaign, term, content, landing_page FROM touches `
+	if len(names) <= manyNames {
+		// The sum keeps the planner from reading all touches of the time for the
+		// sake of a few names, as PostgreSQL does while it has no statistics.
+		list, err := selectIn[touchRow](ctx, p.db, p.account, names, columns+`
+			WHERE account_id = ? AND person IN (?) AND touched_at + 0 >= ? AND touched_at + 0 < ?`, within.from, within.until)
+		for i := range list {
+			fn(&list[i])
+		}
+		return err
+	}
+	rows, err := p.db.Rows(ctx, columns+`WHERE account_id = ? AND touched_at >= ? AND touched_at < ?`, p.account, within.from, within.until)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t touchRow
+		if err := rows.StructScan(&t); err != nil {
+			return err
+		}
+		fn(&t)
+	}
+	return rows.Err()
+}
+
+// known says whether touches under a name belong to the person's path when the
+// given call is in question: the name is proven by something else than that
+// call, or it is the visitor that is supposed to have made it.
+func (one *person) known(name, callID, visitor string) bool {
+	if name == visitor {
+		return true
+	}
+	return slices.ContainsFunc(one.proofs[name], func(by string) bool { return by == "" || by != callID })
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,377 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/callwheel/callwheel"
+)
+
+// cell is where something belongs: the names of a touch and of a call, and a
+// moment. names follows the order of Dimensions up to AgentName.
+type cell struct {
+	names [9]string
+	tags  []string
+	at    int64
+}
+
+const (
+	touchNames = 6 // the first six names are the touch's
+	callNames  = 9
+)
+
+// literal fills the touch's names with one of the rows that are no source.
+func (c *cell) literal(name string) {
+	for i := range touchNames {
+		c.names[i] = name
+	}
+}
+
+// ofCall fills the call's names; a nil call has none.
+func (c *cell) ofCall(b *book, k *call) {
+	if k == nil {
+		c.names[6], c.names[7], c.names[8] = NoneRow, NoneRow, NoneRow
+		return
+	}
+	c.names[6] = orNone(k.TrackingNumber)
+	c.names[7] = NoneRow
+	if k.PoolID != "" {
+		c.names[7] = cmp.Or(b.pools[k.PoolID], k.PoolID)
+	}
+	c.names[8] = NoneRow
+	if a := b.agent(k); a != nil {
+		c.names[8] = a.Name
+	}
+	c.tags = k.tags
+}
+
+// ofAttribution fills the touch's names with what the call was attributed to.
+func (c *cell) ofAttribution(b *book, k *call) {
+	if !k.tracked() {
+		c.literal(UntrackedRow)
+		return
+	}
+	c.names = [9]string{
+		b.source(k.SourceID, k.Source), orNone(k.Medium), orNone(k.Campaign), orNone(k.Term), orNone(k.Content), orNone(k.LandingPage),
+		c.names[6], c.names[7], c.names[8],
+	}
+}
+
+// line gathers one row while facts are read. Money is micros.
+type line struct {
+	names []string
+	sort  string
+
+	calls, answered, missed, blocked, firstTime, qualified int64
+
+	credit        float64
+	conversions   int64 // how many have a part in the credit
+	revenue       int64
+	contribution  int64     // margin of the revenue
+	noMargin      bool      // some of it is not known
+	squares       float64   // of credited revenues, in minor units of the currency
+	together      bool      // some of the revenue was divided over all paths together: there is no spread of conversions
+	positions     []float64 // credit by the touch's position in its path; the last one holds what comes later
+	revenueAbsent bool      // an amount could not be converted
+	spend         int64
+	spendKnown    bool
+	spendAbsent   bool
+	provisional   bool // some of the spend may still be revised
+	horizons      [len(horizonDays)]horizonLine
+	origin        originLine
+}
+
+type horizonLine struct {
+	credit  float64
+	revenue int64
+	absent  bool
+}
+
+// horizonDays are the spans of the ROI report's horizons.
+var horizonDays = [...]int{30, 90, longestHorizon}
+
+const longestHorizon = 365
+
+// sheet gathers rows by the question's groups.
+type sheet struct {
+	qu      question
+	lines   map[string]*line
+	total   line
+	unit    float64 // minor unit of the currency, in micros
+	spendOK bool    // spend can be told apart by the groups and filters
+	named   bool    // rows keep the spelling they have: calls and touches name them before spend does
+	missing map[missingKey]*missingSum
+	used    map[[2]string]*UsedRate // by currency and day
+}
+
+type missingKey struct{ figure, currency string }
+
+type missingSum struct {
+	count  int64
+	amount int64
+}
+
+func newSheet(qu question) *sheet {
+	s := &sheet{
+		qu: qu, unit: float64(callwheel.MinorUnit(qu.account.Currency)), lines: map[string]*line{}, spendOK: true,
+		missing: map[missingKey]*missingSum{}, used: map[[2]string]*UsedRate{},
+	}
+	for _, d := range qu.GroupBy {
+		s.spendOK = s.spendOK && d.ofSpend()
+	}
+	for d := range qu.Filters {
+		s.spendOK = s.spendOK && d.ofSpend()
+	}
+	return s
+}
+
+// wantsTags says whether the tags of calls must be read.
+func (s *sheet) wantsTags() bool {
+	_, filtered := s.qu.Filters[Tag]
+	return filtered || slices.Contains(s.qu.GroupBy, Tag)
+}
+
+// place returns the lines that the cell belongs to, none when a filter keeps it
+// out. There are several only for a call with several tags in rows by tag.
+func (s *sheet) place(c cell) []*line {
+	tags := c.tags
+	for d, want := range s.qu.Filters {
+		if d == Tag {
+			tags = slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return fold(t) != fold(want) })
+			if len(tags) == 0 && !(want == NoneRow && len(c.tags) == 0) {
+				return nil
+			}
+			continue
+		}
+		if fold(c.names[slices.Index(Dimensions, d)]) != fold(want) {
+			return nil
+		}
+	}
+	if !slices.Contains(s.qu.GroupBy, Tag) || len(tags) == 0 {
+		return []*line{s.line(c, NoneRow)}
+	}
+	var list []*line
+	for _, t := range tags {
+		list = append(list, s.line(c, t))
+	}
+	return list
+}
+
+// line finds or makes the row of the cell.
+func (s *sheet) line(c cell, tag string) *line {
+	names := make([]string, len(s.qu.GroupBy))
+	order := make([]string, len(names))
+	for i, d := range s.qu.GroupBy {
+		switch {
+		case d == Tag:
+			names[i] = tag
+		case d.ofTime():
+			names[i], order[i] = moment(d, time.UnixMicro(c.at).In(s.qu.zone))
+			continue
+		default:
+			names[i] = c.names[slices.Index(Dimensions, d)]
+		}
+		order[i] = fold(names[i])
+	}
+	key := strings.Join(order, "\x00")
+	l, ok := s.lines[key]
+	if !ok {
+		l = &line{names: names, sort: key}
+		s.lines[key] = l
+		return l
+	}
+	for i, name := range names {
+		if s.named {
+			break
+		}
+		// Spellings that differ in case are one name; which is shown must not
+		// depend on the order of reading.
+		if name < l.names[i] {
+			l.names[i] = name
+		}
+	}
+	return l
+}
+
+// moment names the calendar unit of an instant, and gives a text by which such
+// names sort in time.
+func moment(d Dimension, t time.Time) (name, order string) {
+	switch d {
+	case HourOfWeek:
+		name = t.Format("Mon 15")
+		return name, string(rune('0'+(int(t.Weekday())+6)%7)) + t.Format("15")
+	case Week:
+		name = weekName(dateOf(t, t.Location()))
+	case Month:
+		name = t.Format("2006-01")
+	default:
+		name = t.Format(dateFormat)
+	}
+	return name, name
+}
+
+// count adds n calls to the lines and once to the total.
+func (s *sheet) count(c cell, add func(*line)) {
+	lines := s.place(c)
+	for _, l := range lines {
+		add(l)
+	}
+	if len(lines) > 0 {
+		add(&s.total)
+	}
+}
+
+// counted is one call's part in the counts.
+func (b *book) counted(k *call) func(*line) {
+	return func(l *line) {
+		if k.blocked() {
+			l.blocked++
+			return
+		}
+		l.calls++
+		l.firstTime += k.FirstTime
+		switch {
+		case k.answered():
+			l.answered++
+		case k.missed():
+			l.missed++
+		}
+		if b.outcomes[k.DispositionID].Qualified {
+			l.qualified++
+		}
+	}
+}
+
+// part is what one touch receives of one conversion.
+type part struct {
+	cell         cell
+	weight       float64
+	revenue      int64
+	contribution int64
+	position     int
+}
+
+// give adds one conversion: each part to its line, or in equal shares to its
+// lines, and to the total.
+func (s *sheet) give(v conversion, parts []part) {
+	if s.credit(v, parts) {
+		s.noteMoney(v)
+	}
+}
+
+// noteMoney notes what of a conversion could not be counted, and what was
+// converted at which rates.
+func (s *sheet) noteMoney(v conversion) {
+	for currency, micros := range v.absent {
+		s.lack("revenue", currency, micros)
+	}
+	for _, x := range v.rated {
+		s.note(x)
+	}
+}
+
+// credit is give without noting what could not be counted. It says whether any
+// part had a line.
+func (s *sheet) credit(v conversion, parts []part) bool {
+	revenues := map[*line]int64{}
+	for _, p := range parts {
+		s.spread(p, func(l *line, credit float64, revenue, contribution int64) {
+			l.credit += credit
+			if s.qu.model.Positions {
+				l.inPosition(p.position, credit)
+			}
+			l.revenue += revenue
+			l.contribution += contribution
+			revenues[l] += revenue
+		})
+	}
+	for l, revenue := range revenues {
+		l.squares += float64(revenue) / s.unit * (float64(revenue) / s.unit)
+		l.noMargin = l.noMargin || v.noMargin
+		l.revenueAbsent = l.revenueAbsent || v.foreign()
+		if revenue != 0 {
+			l.conversions++
+		}
+	}
+	return len(revenues) > 0
+}
+
+// earn adds one sale's parts to a horizon of the ROI report.
+func (s *sheet) earn(h int, v conversion, parts []part) {
+	for _, p := range parts {
+		s.spread(p, func(l *line, credit float64, revenue, _ int64) {
+			at := &l.horizons[h]
+			at.credit += credit
+			at.revenue += revenue
+			at.absent = at.absent || v.foreign()
+		})
+	}
+}
+
+// spread calls add for each line of the part's cell with an equal share of it,
+// and for the total with the whole.
+func (s *sheet) spread(p part, add func(l *line, credit float64, revenue, contribution int64)) {
+	if p.weight == 0 {
+		return
+	}
+	lines := s.place(p.cell)
+	if len(lines) == 0 {
+		return
+	}
+	equal := make([]float64, len(lines))
+	for i := range equal {
+		equal[i] = 1 / float64(len(lines))
+	}
+	revenues, contributions := divide(p.revenue, equal), divide(p.contribution, equal)
+	for i, l := range lines {
+		add(l, p.weight*equal[i], revenues[i], contributions[i])
+	}
+	add(&s.total, p.weight, p.revenue, p.contribution)
+}
+
+// lack notes an amount that could not be counted.
+func (s *sheet) lack(figure, currency string, micros int64) {
+	key := missingKey{figure, currency}
+	if s.missing[key] == nil {
+		s.missing[key] = &missingSum{}
+	}
+	s.missing[key].count++
+	s.missing[key].amount += micros
+}
+
+// sorted returns the lines in the order of the answer: by time when the first
+// group is a time, else the largest first; rows that are no source last.
+func (s *sheet) sorted() []*line {
+	list := make([]*line, 0, len(s.lines))
+	for _, l := range s.lines {
+		list = append(list, l)
+	}
+	byTime := len(s.qu.GroupBy) > 0 && s.qu.GroupBy[0].ofTime()
+	slices.SortFunc(list, func(a, b *line) int {
+		if byTime {
+			return strings.Compare(a.sort, b.sort)
+		}
+		return cmp.Or(
+			cmp.Compare(a.literals(), b.literals()),
+			cmp.Compare(math.Round(b.credit*1e9), math.Round(a.credit*1e9)),
+			cmp.Compare(b.revenue, a.revenue),
+			cmp.Compare(b.calls, a.calls),
+			strings.Compare(a.sort, b.sort))
+	})
+	return list
+}
+
+// literals is 1 when the first name is no source.
+func (l *line) literals() int {
+	if len(l.names) == 0 {
+		return 0
+	}
+	switch l.names[0] {
+	case NoneRow, ReturningRow, UntrackedRow, ReferralRow:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,359 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/callwheel/callwheel/attribution"
+	"github.com/callwheel/callwheel/store"
+)
+
+// readVisitors adds everybody with a touch in the period: models that look at
+// all paths together need those that did not convert, too.
+func readVisitors(ctx context.Context, db store.Querier, accountID string, p Period, s seeds) error {
+	from, until := store.Micros(p.From), store.Micros(p.Until)
+	var names []string
+	err := db.Select(ctx, &names, `
+		SELECT person FROM touches WHERE account_id = ? AND touched_at >= ? AND touched_at < ?
+		UNION SELECT person FROM enquiries WHERE account_id = ? AND at >= ? AND at < ? AND source <> ''`,
+		accountID, from, until, accountID, from, until)
+	if err != nil {
+		return fmt.Errorf("read who came: %w", err)
+	}
+	for _, name := range names {
+		s.add(name)
+	}
+	return readCallSeeds(ctx, db, accountID, from, until, s)
+}
+
+// cohort are the conversions that a model divides together: those that belong
+// to the same names of the call and the same span of time, as far as rows are
+// told apart by them.
+type cohort struct {
+	cell         cell
+	journeys     map[string]*attribution.Journey // by their channels' numbers
+	conversions  float64
+	revenue      int64
+	contribution int64
+	noMargin     bool
+	foreign      bool
+	placed       bool
+}
+
+// cohorts gathers them by key.
+type cohorts struct {
+	b        *book
+	s        *sheet
+	list     map[string]*cohort
+	named    map[arrival]*channel
+	channels map[string]*channel
+	path     []byte // of the journey that is looked for: the channels' numbers
+}
+
+func newCohorts(b *book, s *sheet) *cohorts {
+	return &cohorts{b: b, s: s, list: map[string]*cohort{}, named: map[arrival]*channel{}, channels: map[string]*channel{}}
+}
+
+// channel is what touches are told apart by, and what it is called in rows.
+type channel struct {
+	key    string
+	number uint32
+	names  [touchNames]string
+}
+
+// channel finds or makes the channel of a touch.
+func (all *cohorts) channel(t touch) *channel {
+	from := t.arrival()
+	known, ok := all.named[from]
+	if ok {
+		return known
+	}
+	c := t.cell(all.b)
+	key := all.s.qu.channel(all.b, t)
+	if known, ok = all.channels[key]; !ok {
+		known = &channel{key: key, number: uint32(len(all.channels)), names: [touchNames]string(c.names[:touchNames])}
+		all.channels[key] = known
+	}
+	for i := range known.names { // as rows do: which spelling is shown must not depend on the order of reading
+		known.names[i] = min(known.names[i], c.names[i])
+	}
+	all.named[from] = known
+	return known
+}
+
+// unpaid is a conversion of which some of the value could not be counted.
+type unpaid struct {
+	conversion
+	in     []*cohort
+	placed bool
+}
+
+// giveWhole divides the conversions by a model that looks at all paths together.
+// Conversions without a touch are credited outside of it.
+func (p *people) giveWhole(b *book, s *sheet, list []conversion) {
+	all := newCohorts(b, s)
+	var short []unpaid
+	for _, v := range list {
+		in, placed := all.enter(v)
+		if v.foreign() || len(v.rated) > 0 {
+			short = append(short, unpaid{v, in, placed})
+		}
+	}
+	for _, n := range p.unconverted(s.qu, b) {
+		all.pass(n)
+	}
+	for _, key := range sortedKeys(all.list) {
+		all.divide(all.list[key])
+	}
+	for _, v := range short {
+		if !v.placed && !slices.ContainsFunc(v.in, func(c *cohort) bool { return c.placed }) {
+			continue
+		}
+		s.noteMoney(v.conversion)
+	}
+}
+
+// enter adds a conversion to its cohorts, and credits at once what has no path.
+func (all *cohorts) enter(v conversion) (in []*cohort, placed bool) {
+	qu := all.s.qu
+	branches := v.branches(qu)
+	weights := make([]float64, len(branches))
+	for i, br := range branches {
+		weights[i] = br.weight
+	}
+	revenues, contributions := divide(v.value, weights), divide(v.margin, weights)
+	var outside []part
+	for i, br := range branches {
+		path := []touch{}
+		switch {
+		case br.touch != nil:
+			path = append(path, *br.touch)
+		case !br.untracked:
+			path = v.eligible(br, qu.window, v.prev)
+		}
+		var c cell
+		if len(path) == 0 {
+			c.literal(v.nothing())
+			if br.untracked {
+				c.literal(UntrackedRow)
+			}
+		}
+		c.ofCall(all.b, v.call)
+		c.at = v.at
+		if len(path) == 0 {
+			outside = append(outside, part{cell: c, weight: br.weight, revenue: revenues[i], contribution: contributions[i]})
+			continue
+		}
+		apart := all.s.apart(c)
+		equal := make([]float64, len(apart))
+		for k := range equal {
+			equal[k] = 1 / float64(len(apart))
+		}
+		money, margin := divide(revenues[i], equal), divide(contributions[i], equal)
+		for k, c := range apart {
+			one := all.of(c)
+			j := one.journey(all, path)
+			j.Conversions += br.weight * equal[k]
+			j.Value += float64(money[k])
+			one.conversions += br.weight * equal[k]
+			one.revenue += money[k]
+			one.contribution += margin[k]
+			one.noMargin = one.noMargin || v.noMargin
+			one.foreign = one.foreign || v.foreign()
+			in = append(in, one)
+		}
+	}
+	return in, all.s.credit(v, outside)
+}
+
+// pass adds a path that did not convert: to each span of time in which one of
+// its touches lies. Where rows are told apart by what belongs to a call, no call
+// says where it belongs.
+func (all *cohorts) pass(n unconverted) {
+	qu := all.s.qu
+	if slices.ContainsFunc([]Dimension{TrackingNumber, Pool, AgentName, Tag}, qu.about) {
+		return
+	}
+	met := map[*cohort]bool{}
+	for _, t := range n.path {
+		if !qu.period.contains(t.at) {
+			continue
+		}
+		var c cell
+		c.ofCall(all.b, nil)
+		c.at = t.at
+		if one := all.list[all.s.cohortKey(c)]; one != nil && !met[one] {
+			met[one] = true
+			one.journey(all, n.path).Nulls += n.weight
+		}
+	}
+}
+
+func (all *cohorts) of(c cell) *cohort {
+	key := all.s.cohortKey(c)
+	one, ok := all.list[key]
+	if !ok {
+		one = &cohort{cell: c, journeys: map[string]*attribution.Journey{}}
+		all.list[key] = one
+	}
+	return one
+}
+
+// journey finds or makes the journey over the channels of the touches.
+func (one *cohort) journey(all *cohorts, path []touch) *attribution.Journey {
+	all.path = all.path[:0]
+	for i := range path {
+		all.path = binary.LittleEndian.AppendUint32(all.path, all.channel(path[i]).number)
+	}
+	j, ok := one.journeys[string(all.path)]
+	if !ok {
+		j = &attribution.Journey{Channels: make([]string, len(path))}
+		for i := range path {
+			j.Channels[i] = all.channel(path[i]).key
+		}
+		one.journeys[string(all.path)] = j
+	}
+	return j
+}
+
+// counts lists the cohort's journeys in a certain order.
+func (one *cohort) counts() []attribution.Journey {
+	journeys := make([]attribution.Journey, 0, len(one.journeys))
+	for _, j := range one.journeys {
+		journeys = append(journeys, *j)
+	}
+	slices.SortFunc(journeys, func(a, b attribution.Journey) int { return slices.Compare(a.Channels, b.Channels) })
+	return journeys
+}
+
+// divide credits the cohort's channels.
+func (all *cohorts) divide(one *cohort) {
+	d := all.s.qu.model.Divide(one.counts())
+	if len(d.Value) == 0 {
+		d.Value = d.Conversions
+	}
+	channels := sortedKeys(d.Conversions)
+	worth := make([]float64, len(channels))
+	for i, name := range channels {
+		worth[i] = d.Value[name]
+	}
+	revenues, contributions := divide(one.revenue, worth), divide(one.contribution, worth)
+	for i, name := range channels {
+		c := one.cell
+		copy(c.names[:touchNames], all.channels[name].names[:])
+		credit := part{cell: c, weight: d.Conversions[name] * one.conversions, revenue: revenues[i], contribution: contributions[i]}
+		all.s.spread(credit, func(l *line, credit float64, revenue, contribution int64) {
+			one.placed = true
+			l.credit += credit
+			l.revenue += revenue
+			l.contribution += contribution
+			l.noMargin = l.noMargin || one.noMargin
+			l.revenueAbsent = l.revenueAbsent || one.foreign
+			l.together = l.together || revenue != 0
+		})
+	}
+}
+
+// apart returns the cell once for each row by tag that it belongs to, none when
+// the filter by tag keeps it out.
+func (s *sheet) apart(c cell) []cell {
+	tags := c.tags
+	want, filtered := s.qu.Filters[Tag]
+	if filtered {
+		tags = slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return fold(t) != fold(want) })
+		if len(tags) == 0 && !(want == NoneRow && len(c.tags) == 0) {
+			return nil
+		}
+	}
+	if !filtered && !slices.Contains(s.qu.GroupBy, Tag) || len(tags) == 0 {
+		c.tags = tags
+		return []cell{c}
+	}
+	list := make([]cell, len(tags))
+	for i, t := range tags {
+		list[i] = c
+		list[i].tags = []string{t}
+	}
+	return list
+}
+
+// cohortKey tells apart what rows are told apart by, but for the touch's names.
+func (s *sheet) cohortKey(c cell) string {
+	var key []string
+	for i, d := range Dimensions[touchNames:callNames] {
+		if s.qu.about(d) {
+			key = append(key, fold(c.names[touchNames+i]))
+		}
+	}
+	if s.qu.about(Tag) {
+		key = append(key, fold(strings.Join(c.tags, ""))) // one at most
+	}
+	for _, d := range s.qu.GroupBy {
+		if d.ofTime() {
+			_, order := moment(d, time.UnixMicro(c.at).In(s.qu.zone))
+			key = append(key, order)
+		}
+	}
+	return strings.Join(key, "\x00")
+}
+
+// unconverted is a path that led to nothing; weight is how sure that is.
+type unconverted struct {
+	path   []touch
+	weight float64
+}
+
+// unconverted lists the paths with a touch in the period that no conversion has
+// claimed, whenever it was. A path is what lies within the look-back before its
+// last touch.
+func (p *people) unconverted(qu question, b *book) []unconverted {
+	claimed := map[string]float64{}
+	around := Period{From: qu.period.From.Add(-qu.window), Until: qu.period.Until.Add(qu.window), Zone: qu.zone}
+	for _, v := range p.conversions(qu.CreditFor, qu.account, b, around) {
+		for _, br := range v.branches(qu) {
+			if br.untracked || br.touch != nil {
+				continue
+			}
+			for _, t := range v.eligible(br, qu.window, v.prev) {
+				claimed[t.id] += br.weight
+			}
+		}
+	}
+	names := sortedKeys(p.persons)
+	slices.SortStableFunc(names, func(a, b string) int { // a touch that two may have made is the caller's
+		return min(1, len(p.persons[b].calls)) - min(1, len(p.persons[a].calls))
+	})
+	var list []unconverted
+	seen := map[string]bool{}
+	for _, name := range names {
+		one := p.persons[name]
+		var run []touch
+		for _, t := range one.touches {
+			if one.proofs[t.name] == nil || seen[t.id] || 1-claimed[t.id] < 1e-9 {
+				continue
+			}
+			seen[t.id] = true
+			run = append(run, t)
+		}
+		for len(run) > 0 {
+			last := run[len(run)-1].at
+			begin, _ := slices.BinarySearchFunc(run, last-qu.window.Microseconds(), func(t touch, at int64) int { return cmp.Compare(t.at, at) })
+			n := unconverted{path: run[begin:], weight: 1}
+			inside := false
+			for _, t := range n.path {
+				inside = inside || qu.period.contains(t.at)
+				n.weight = min(n.weight, 1-claimed[t.id])
+			}
+			if inside {
+				list = append(list, n)
+			}
+			run = run[:begin]
+		}
+	}
+	return list
+}
