@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/callwheel/callwheel"
+	"github.com/callwheel/callwheel/attribution"
+	"github.com/callwheel/callwheel/report"
+	"github.com/callwheel/callwheel/scoring"
+	"github.com/callwheel/callwheel/telephony"
+)
+
+// reading reads the columns of one line and gathers what is wrong with them.
+type reading struct {
+	report.Line
+	bad []callwheel.FieldError
+}
+
+func (r *reading) refuse(field, message string) {
+	r.bad = append(r.bad, callwheel.FieldError{Field: field, Message: message})
+}
+
+// instant reads an instant; nil where the column is empty.
+func (r *reading) instant(field string) *time.Time {
+	text := r.Get(field)
+	if text == "" {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || at.Year() < 1970 || at.Year() > 2199 {
+		r.refuse(field, "must be an instant in RFC 3339 such as 2026-11-22T10:31:00Z")
+		return nil
+	}
+	at = at.UTC().Truncate(time.Microsecond)
+	return &at
+}
+
+// moment is an instant that must be there.
+func (r *reading) moment(field string) time.Time {
+	if r.Get(field) == "" {
+		r.refuse(field, "must not be empty")
+	}
+	if at := r.instant(field); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
+// seconds reads whole seconds; -1 where the column is empty.
+func (r *reading) seconds(field string) int64 {
+	text := r.Get(field)
+	if text == "" {
+		return -1
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		r.refuse(field, "must be whole seconds")
+		return -1
+	}
+	return n
+}
+
+// money reads a decimal in the line's currency, the account's where it has none;
+// nil where the column is empty.
+func (r *reading) money(field, home string) *callwheel.Money {
+	text := r.Get(field)
+	if text == "" {
+		return nil
+	}
+	currency := r.Get("currency")
+	if currency == "" {
+		currency = home
+	}
+	m, err := callwheel.ParseMoney(text, currency)
+	if err == nil {
+		return &m
+	}
+	for _, f := range fieldErrors(err) {
+		if f.Field == "amount" {
+			f.Field = field
+		}
+		r.refuse(f.Field, f.Message)
+	}
+	return nil
+}
+
+// check adds what the room finds wrong, unless the column could not be read
+// already.
+func (r *reading) check(bad []callwheel.FieldError) []callwheel.FieldError {
+	known := map[string]bool{}
+	for _, f := range r.bad {
+		known[f.Field] = true
+	}
+	for _, f := range bad {
+		if !known[f.Field] {
+			r.bad = append(r.bad, f)
+		}
+	}
+	return r.bad
+}
+
+type importTouchesCmd struct{ importing }
+
+// Help shows an example.
+func (importTouchesCmd) Help() string { return "Example: callwheel import touches touches.csv" }
+
+// Run imports the file.
+func (c importTouchesCmd) Run(ctx context.Context, s *settings, std stdio) error {
+	return c.run(ctx, s, std, func(b *bench) error {
+		return take(ctx, b, c.importing, importKind[attribution.ImportedTouch]{
+			name: "touches",
+			columns: []report.LineColumn{
+				{Name: "touch_id", Required: true},
+				{Name: "person", Required: true},
+				{Name: "touched_at", Required: true},
+				{Name: "source", Required: true},
+				{Name: "medium"},
+				{Name: "campaign"},
+				{Name: "term"},
+				{Name: "content"},
+				{Name: "click_id"},
+				{Name: "landing_page"},
+				{Name: "referrer"},
+			},
+			read: readTouch,
+			id:   func(t attribution.ImportedTouch) string { return t.ID },
+			keep: func(ctx context.Context, batch []attribution.ImportedTouch) ([]telephony.Imported, error) {
+				done, made, err := b.ledger.ImportTouches(ctx, b.who, batch)
+				b.summary.made("sources", made)
+				return done, err
+			},
+		})
+	})
+}
+
+func readTouch(line report.Line) (attribution.ImportedTouch, []callwheel.FieldError) {
+	r := reading{Line: line}
+	t := attribution.ImportedTouch{
+		ID: r.Get("touch_id"), Person: r.Get("person"), At: r.moment("touched_at"), Source: r.Get("source"), Medium: r.Get("medium"),
+		Campaign: r.Get("campaign"), Term: r.Get("term"), Content: r.Get("content"), ClickID: r.Get("click_id"),
+		LandingPage: r.Get("landing_page"), Referrer: r.Get("referrer"),
+	}
+	return t, r.check(t.Check())
+}
+
+type importOutcomesCmd struct{ importing }
+
+// Help shows an example.
+func (importOutcomesCmd) Help() string { return "Example: callwheel import outcomes outcomes.csv" }
+
+// Run imports the file.
+func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) error {
+	return c.run(ctx, s, std, func(b *bench) error {
+		return take(ctx, b, c.importing, importKind[scoring.Outcome]{
+			name: "outcomes",
+			columns: []report.LineColumn{
+				{Name: "outcome_id", Required: true},
+				{Name: "person", Required: true},
+				{Name: "lead_at"},
+				{Name: "qualified_at"},
+				{Name: "won_at"},
+				{Name: "value"},
+				{Name: "margin"},
+				{Name: "currency"},
+			},
+			read: func(line report.Line) (scoring.Outcome, []callwheel.FieldError) {
+				r := reading{Line: line}
+				o := scoring.Outcome{
+					ID: r.Get("outcome_id"), Person: r.Get("person"),
+					LeadAt: r.instant("lead_at"), QualifiedAt: r.instant("qualified_at"), WonAt: r.instant("won_at"),
+					Value: r.money("value", b.account.Currency), Margin: r.money("margin", b.account.Currency),
+				}
+				return o, r.check(o.Check())
+			},
+			id: func(o scoring.Outcome) string { return o.ID },
+			keep: func(ctx context.Context, batch []scoring.Outcome) ([]telephony.Imported, error) {
+				return b.desk.ImportOutcomes(ctx, b.who.AccountID, batch)
+			},
+		})
+	})
+}
+
+type importSpendCmd struct{ importing }
+
+// Help shows an example.
+func (importSpendCmd) Help() string { return "Example: callwheel import spend spend-2026-10.csv" }
+
+// Run imports the file.
+func (c importSpendCmd) Run(ctx context.Context, s *settings, std stdio) error {
+	return c.run(ctx, s, std, func(b *bench) error {
+		return take(ctx, b, c.importing, importKind[report.SpendItem]{
+			name: "spend", columns: report.SpendColumns, read: readSpendLine, id: report.SpendItem.Key,
+			keep: func(ctx context.Context, batch []report.SpendItem) ([]telephony.Imported, error) {
+				names := make([]string, len(batch))
+				for i, item := range batch {
+					names[i] = item.Source
+				}
+				_, made, err := b.ledger.SourceNames(ctx, b.who, names)
+				if err != nil {
+					return nil, err
+				}
+				b.summary.made("sources", made)
+				taken, err := b.reports.ImportSpend(ctx, b.who.AccountID, batch)
+				if err != nil {
+					return nil, err
+				}
+				var done []telephony.Imported
+				for range taken.Created {
+					done = append(done, telephony.ImportNew)
+				}
+				for range taken.Corrected {
+					done = append(done, telephony.ImportCorrected)
+				}
+				for range taken.Unchanged {
+					done = append(done, telephony.ImportUnchanged)
+				}
+				return done, nil
+			},
+		})
+	})
+}
+
+func readSpendLine(line report.Line) (report.SpendItem, []callwheel.FieldError) {
+	item, bad := report.SpendOfLine(line)
+	for i := range bad {
+		bad[i].Field = strings.TrimPrefix(bad[i].Field, line.At()+".")
+	}
+	if len(bad) == 0 {
+		bad = attribution.CheckSourceName(item.Source)
+	}
+	item.At = line.At()
+	return item, bad
+}
+
+type importCallsCmd struct{ importing }
+
+// Help shows an example.
+func (importCallsCmd) Help() string {
+	return "Example: callwheel import calls calls.csv\n\nSeveral tags stand in one column with semicolons between. A call without a source is attributed as one that came in; untracked says that nobody knows."
+}
+
+// importedCall is one line of a file of calls, for every room that it concerns.
+type importedCall struct {
+	call attribution.ImportedCall
+	desk scoring.ImportedDesk
+}
+
+// Run imports the file.
+func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
+	return c.run(ctx, s, std, func(b *bench) error {
+		return take(ctx, b, c.importing, importKind[importedCall]{
+			name: "calls",
+			columns: []report.LineColumn{
+				{Name: "call_id", Required: true},
+				{Name: "started_at", Required: true},
+				{Name: "from", Required: true},
+				{Name: "tracking_number", Required: true},
+				{Name: "outcome"},
+				{Name: "ring_seconds"},
+				{Name: "talk_seconds"},
+				{Name: "source"},
+				{Name: "medium"},
+				{Name: "campaign"},
+				{Name: "agent"},
+				{Name: "tags"},
+				{Name: "disposition"},
+				{Name: "value"},
+				{Name: "currency"},
+			},
+			read: func(line report.Line) (importedCall, []callwheel.FieldError) {
+				return readCall(line, b.account.Currency)
+			},
+			id:   func(c importedCall) string { return c.call.Ref },
+			keep: b.keepCalls,
+		})
+	})
+}
+
+func readCall(line report.Line, home string) (importedCall, []callwheel.FieldError) {
+	r := reading{Line: line}
+	var c importedCall
+	c.call.ImportedCall = telephony.ImportedCall{
+		Ref: r.Get("call_id"), StartedAt: r.moment("started_at"), From: r.Get("from"), TrackingNumber: r.Get("tracking_number"),
+		Outcome: telephony.Outcome(strings.ToLower(r.Get("outcome"))), RingSeconds: r.seconds("ring_seconds"), TalkSeconds: r.seconds("talk_seconds"),
+	}
+	c.call.Source, c.call.Medium, c.call.Campaign = r.Get("source"), r.Get("medium"), r.Get("campaign")
+	ended := c.call.StartedAt.Add(time.Duration(max(0, c.call.RingSeconds)+max(0, c.call.TalkSeconds)) * time.Second)
+	c.desk = scoring.ImportedDesk{
+		CallID: c.call.ID(), StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
+		Value: r.money("value", home),
+	}
+	for tag := range strings.SplitSeq(r.Get("tags"), ";") {
+		if tag = strings.TrimSpace(tag); tag != "" {
+			c.desk.Tags = append(c.desk.Tags, tag)
+		}
+	}
+	bad := r.check(c.call.Check())
+	bad = append(bad, c.desk.Check()...)
+	if c.call.Source != "" && !strings.EqualFold(c.call.Source, attribution.UntrackedSource) {
+		bad = append(bad, attribution.CheckSourceName(c.call.Source)...)
+	}
+	return c, bad
+}
+
+// keepCalls hands calls to the rooms in the order of the house: facts,
+// conclusion, judgement. Each keeps all or none of the batch; when the program
+// stops in between, the file again makes up for the rest.
+func (b *bench) keepCalls(ctx context.Context, batch []importedCall) ([]telephony.Imported, error) {
+	facts := make([]telephony.ImportedCall, len(batch))
+	calls := make([]attribution.ImportedCall, len(batch))
+	desks := make([]scoring.ImportedDesk, len(batch))
+	for i, c := range batch {
+		facts[i], calls[i], desks[i] = c.call.ImportedCall, c.call, c.desk
+	}
+	done, err := b.switchboard.ImportCalls(ctx, b.who.AccountID, facts)
+	if err != nil {
+		return nil, err
+	}
+	attributed, sources, err := b.ledger.ImportCalls(ctx, b.who, calls)
+	if err != nil {
+		return nil, err
+	}
+	b.summary.made("sources", sources)
+	judged, made, err := b.desk.ImportDesks(ctx, b.who, desks)
+	if err != nil {
+		return nil, err
+	}
+	b.summary.made("agents", made.Agents)
+	b.summary.made("tags", made.Tags)
+	b.summary.made("dispositions", made.Dispositions)
+	for i := range done {
+		if done[i] == telephony.ImportUnchanged && (attributed[i] || judged[i]) {
+			done[i] = telephony.ImportCorrected
+		}
+	}
+	return done, nil
+}

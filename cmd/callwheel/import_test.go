@@ -1,0 +1,342 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/callwheel/callwheel/account"
+	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/store/storetest"
+	"github.com/callwheel/callwheel/telephony/loopback"
+)
+
+// A small world is played through the doors: people come from several places,
+// call, come again, buy and buy again. What is known of it is written to the
+// four files, and read into an account that is empty. Both accounts then answer
+// every question alike.
+func TestImportedHistoryReportsAsWhatCameThroughTheDoors(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		h := newHouse(t, databaseURL)
+		h.playMonths()
+		dir := t.TempDir()
+		h.export(dir)
+
+		directory := h.stage.program.directory
+		fresh, err := directory.Create(t.Context(), account.AccountParams{Name: "Harbor Plumbing, again", TZ: "America/New_York", Currency: "USD"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.stage.program.desk.SeedLists(t.Context(), fresh.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, token, err := directory.CreateToken(t.Context(), account.Operator(fresh.ID), account.TokenParams{Name: "fresh", Role: account.Marketer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		environ := environOf(t, databaseURL)
+		for _, kind := range []string{"calls", "outcomes", "touches", "spend"} { // in no helpful order
+			said := command(t, environ, "import", kind, filepath.Join(dir, kind+".csv"), "--account", fresh.ID).ok(t)
+			if !strings.Contains(said, " 0 unchanged, 0 corrected, 0 refused") || strings.Contains(said, " 0 new") {
+				t.Errorf("%s: %s", kind, said)
+			}
+		}
+
+		const span = "from=2026-10-06&until=2026-11-26"
+		questions := []string{
+			"/v1/reports/momentum?from=2026-10-31&until=2026-11-26&baseline=2026-10-05/2026-10-31",
+			"/v1/reports/momentum?period=week&" + span,
+			"/v1/reports/agents?" + span,
+		}
+		for _, groups := range []string{"", "source", "source,medium,campaign", "month", "landing_page,term,content", "week,agent", "tag"} {
+			for _, goal := range []string{"call", "lead", "qualified", "sale"} {
+				for _, model := range []string{"first_touch", "last_touch", "last_non_direct", "linear"} {
+					questions = append(questions, fmt.Sprintf("/v1/reports/roi?%s&group_by=%s&credit_for=%s&model=%s", span, groups, goal, model))
+				}
+			}
+		}
+		for _, question := range questions {
+			lived := h.answer(h.opened.Tokens[account.Marketer], question)
+			brought := h.answer(token, question)
+			if lived != brought {
+				t.Errorf("%s:\nlived   %s\nbrought %s", question, lived, brought)
+			}
+		}
+		first := h.answer(h.opened.Tokens[account.Marketer], questions[0])
+		if !strings.Contains(first, `"enough_data": true`) || strings.Contains(first, `"index": null`) {
+			t.Errorf("the world is too small to compare: %s", first)
+		}
+
+		for _, kind := range []string{"touches", "outcomes", "spend", "calls"} {
+			said := command(t, environ, "import", kind, filepath.Join(dir, kind+".csv"), "--account", fresh.ID).ok(t)
+			if !strings.Contains(said, " 0 new, ") || !strings.Contains(said, " 0 corrected, 0 refused") {
+				t.Errorf("%s again: %s", kind, said)
+			}
+		}
+		h.close()
+		nothingDiffers(t, command(t, environ, "replay"))
+	})
+}
+
+// playMonths lets 35 persons come and call for seven weeks.
+func (h *house) playMonths() {
+	h.t.Helper()
+	key := h.shop(12)
+	billboard := h.make("/v1/sources", map[string]any{"name": "Billboard", "medium": "outdoor", "kind": "offline"})
+	h.number("+13125550199", map[string]any{"source_id": billboard, "campaign": "highway"})
+	landings := []string{
+		"?utm_source=google&utm_medium=cpc&utm_campaign=emergency&utm_term=plumber&gclid=g1",
+		"?utm_source=newsletter&utm_medium=email&utm_campaign=autumn&utm_content=top",
+		"", // direct
+		"?utm_source=facebook&utm_medium=social&utm_campaign=autumn",
+	}
+	visitors := map[int]string{}
+	lastCall := map[int]string{}
+	at := storyStart
+	for i := range 86 {
+		at = at.Add(14*time.Hour + time.Duration(i%5)*7*time.Minute)
+		h.until(at)
+		who := i * 11 % 35
+		if call := lastCall[who]; call != "" && i%4 == 2 {
+			h.sell(call, fmt.Sprintf("%d.%02d", 40+7*i, i), i%3 == 0)
+		}
+		number := "+13125550199"
+		if i%6 != 4 {
+			visitors[who], number = h.land(key, visitors[who], shop+"/jobs"+landings[i%4])
+		}
+		if i%9 == 7 {
+			continue // only looked
+		}
+		from := fmt.Sprintf("+1212555%04d", 100+who)
+		script := loopback.CallScript{From: from, To: number, At: at.Add(40 * time.Second), Patience: 25 * time.Second}
+		if i%5 != 3 {
+			script.Patience = 0
+			script.Phone = func(string, int) loopback.Phone {
+				return loopback.Phone{Answers: true, After: time.Duration(4+i%9) * time.Second, Talk: time.Duration(60+i) * time.Second}
+			}
+		}
+		h.place(script)
+		call := h.calls("limit=1")[0]
+		if call.From.E164 == nil || *call.From.E164 != from {
+			h.t.Fatalf("the latest call is not %s's: %+v", from, call.From)
+		}
+		lastCall[who] = call.ID
+		if script.Phone == nil {
+			continue
+		}
+		h.call(account.Agent, http.MethodPut, "/v1/calls/"+call.ID+"/disposition", map[string]any{
+			"disposition": []string{"Lead", "Sale", "Qualified lead", "Not a lead", "Lead", "Spam"}[i%6],
+		}, nil)
+		if i%6 == 1 {
+			h.sell(call.ID, fmt.Sprintf("%d.50", 200+i), false, call.StartedAt)
+		}
+		if i%7 == 0 {
+			h.call(account.Agent, http.MethodPut, "/v1/calls/"+call.ID+"/tags/emergency", nil, nil)
+		}
+	}
+	for _, spend := range []map[string]any{
+		{"source": "google", "medium": "cpc", "campaign": "emergency", "from": "2026-10-06", "until": "2026-11-20", "cost": money("1234.56")},
+		{"source": "google", "medium": "cpc", "campaign": "emergency", "from": "2026-10-20", "until": "2026-10-21", "cost": money("99.99")},
+		{"source": "billboard", "medium": "outdoor", "from": "2026-10-01", "until": "2026-12-01", "cost": money("800.00")},
+	} {
+		h.call(account.Marketer, http.MethodPost, "/v1/spend", spend, nil)
+	}
+}
+
+// land opens a page as a browser that may have been there before.
+func (h *house) land(key, visitor, page string) (known, number string) {
+	h.t.Helper()
+	body, _ := json.Marshal(map[string]any{"visitor": visitor, "session": "", "page": page, "referrer": "", "numbers": []string{printed}, "consent": nil})
+	got := send(h.t, h.stage.client, http.MethodPost, h.url("/dni/v1/"+key+"/visits"), string(body), "Content-Type", "application/json", "Origin", shop,
+		"User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36").is(h.t, http.StatusOK)
+	answer := parsed[struct {
+		Visitor string
+		Swap    map[string]struct{ E164 string }
+	}](h.t, got.body)
+	return answer.Visitor, answer.Swap[printed].E164
+}
+
+func (h *house) sell(call, value string, margin bool, at ...time.Time) {
+	h.t.Helper()
+	sale := map[string]any{"value": money(value)}
+	if len(at) > 0 {
+		sale["sold_at"] = at[0]
+	}
+	if margin {
+		sale["margin"] = money("20.00")
+	}
+	h.call(account.Agent, http.MethodPost, "/v1/calls/"+call+"/sales", sale, nil)
+}
+
+// answer is a report without what differs between two accounts by right.
+func (h *house) answer(token, question string) string {
+	h.t.Helper()
+	got := h.ask(token, http.MethodGet, question, "").is(h.t, http.StatusOK)
+	a := parsed[map[string]any](h.t, got.body)
+	delete(a, "generated_at")
+	rows, _ := a["rows"].([]any)
+	kept := []any{}
+	for _, r := range rows {
+		row := r.(map[string]any)
+		delete(row, "agent_id")
+		// No file tells on whose phone a call rang in vain, nor for how long, and an
+		// outcome is a person's, not an agent's.
+		if _, person := row["offered"]; person {
+			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds", "sales", "revenue"} {
+				delete(row, figure)
+			}
+		}
+		if row["agent"] == "Ben Carter" {
+			continue // who never answered, and no file names
+		}
+		kept = append(kept, row)
+	}
+	if rows != nil {
+		a["rows"] = kept
+	}
+	if totals, ok := a["totals"].(map[string]any); ok {
+		if _, person := totals["offered"]; person {
+			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds", "sales", "revenue"} {
+				delete(totals, figure)
+			}
+		}
+	}
+	withoutLinks(a)
+	text, err := json.MarshalIndent(a, "", " ")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// withoutLinks takes out how many calls are behind a count: an outcome that was
+// brought in has none. The counts themselves stay.
+func withoutLinks(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["url"] != nil && v["count"] != nil {
+			delete(v, "calls")
+		}
+		for _, inner := range v {
+			withoutLinks(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			withoutLinks(inner)
+		}
+	}
+}
+
+// export writes what is known to the four files, as somebody who changes the
+// house would.
+func (h *house) export(dir string) {
+	h.t.Helper()
+	ctx, db, id := h.t.Context(), h.stage.program.db, h.opened.AccountID
+	write := func(kind string, records [][]string) {
+		file, err := os.Create(filepath.Join(dir, kind+".csv"))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		defer file.Close()
+		if err := csv.NewWriter(file).WriteAll(records); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+
+	var touches []struct {
+		ID, Person, Source, Medium, Campaign, Term, Content string
+		At                                                  store.Time
+		Landing                                             string
+		Referrer                                            string
+	}
+	err := db.Select(ctx, &touches, `
+		SELECT t.touch_id AS id, COALESCE(l.person, t.person) AS person, t.touched_at AS at, t.source, t.medium, t.campaign, t.term, t.content,
+			t.landing_page AS landing, t.referrer
+		FROM touches t LEFT JOIN person_links l ON l.account_id = t.account_id AND l.alias = t.person
+		WHERE t.account_id = ?`, id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	records := [][]string{{"touch_id", "person", "touched_at", "source", "medium", "campaign", "term", "content", "landing_page", "referrer"}}
+	for _, t := range touches {
+		records = append(records, []string{t.ID, t.Person, t.At.Format(time.RFC3339Nano), t.Source, t.Medium, t.Campaign, t.Term, t.Content, t.Landing, t.Referrer})
+	}
+	write("touches", records)
+
+	records = [][]string{{"outcome_id", "person", "won_at", "value", "margin", "currency"}}
+	sold := map[string][2]string{}
+	calls := h.calls("limit=500")
+	for _, c := range calls {
+		var sales struct {
+			Items []struct {
+				ID     string
+				Value  struct{ Amount, Currency string }
+				Margin *struct{ Amount string }
+				SoldAt time.Time `json:"sold_at"`
+			}
+		}
+		h.call(account.Manager, http.MethodGet, "/v1/calls/"+c.ID+"/sales", nil, &sales)
+		for _, s := range sales.Items {
+			if s.SoldAt.Equal(c.StartedAt) {
+				sold[c.ID] = [2]string{s.Value.Amount, s.Value.Currency}
+				continue
+			}
+			margin := ""
+			if s.Margin != nil {
+				margin = s.Margin.Amount
+			}
+			records = append(records, []string{s.ID, *c.From.E164, s.SoldAt.Format(time.RFC3339Nano), s.Value.Amount, margin, s.Value.Currency})
+		}
+	}
+	write("outcomes", records)
+
+	records = [][]string{{"call_id", "started_at", "from", "tracking_number", "outcome", "ring_seconds", "talk_seconds", "source", "medium", "campaign", "agent", "tags", "disposition", "value", "currency"}}
+	count := func(n *int64) string {
+		if n == nil {
+			return ""
+		}
+		return fmt.Sprint(*n)
+	}
+	for _, c := range calls {
+		source := []string{"untracked", "", ""}
+		if a := c.Attribution; a != nil && a.Source != nil && a.Confidence >= 0.7 {
+			source = []string{*a.Source, text(a.Medium), text(a.Campaign)}
+		}
+		agent := ""
+		if c.Agent != nil {
+			agent = c.Agent.Name
+		}
+		records = append(records, slices.Concat([]string{
+			c.ProviderCallID, c.StartedAt.Format(time.RFC3339Nano), *c.From.E164, c.TrackingNumber.E164, c.Outcome, count(c.RingSeconds), count(c.TalkSeconds),
+		}, source, []string{agent, strings.Join(c.Tags, "; "), text(c.Disposition), sold[c.ID][0], sold[c.ID][1]}))
+	}
+	write("calls", records)
+
+	records = [][]string{{"source", "medium", "campaign", "from", "until", "amount", "currency"}}
+	var spend struct {
+		Items []struct {
+			Source, Medium, Campaign, From, Until string
+			Cost                                  struct{ Amount, Currency string }
+		}
+	}
+	h.call(account.Marketer, http.MethodGet, "/v1/spend?"+url.Values{"limit": {"500"}}.Encode(), nil, &spend)
+	for _, s := range spend.Items {
+		records = append(records, []string{s.Source, s.Medium, s.Campaign, s.From, s.Until, s.Cost.Amount, s.Cost.Currency})
+	}
+	write("spend", records)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
