@@ -8,7 +8,7 @@ PKGS := ./...
 export CGO_ENABLED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test test-postgres race lint fmt fuzz golden bench truth soak siege leases ci clean
+.PHONY: help build run demo test test-postgres race lint fmt fuzz explore golden bench truth soak siege leases ci clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ fmt: $(BIN)/golangci-lint ## format the code
 
 fuzz: ## every fuzz target for 30 s each
 	@scripts/fuzz.sh 30s
+
+explore: ## the property tests on ten times as many cases, drawn anew; an hour with PostgreSQL
+	@scripts/explore.sh 1000
 
 golden: ## write the golden files anew; read the difference before you commit it
 	@scripts/golden.sh

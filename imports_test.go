@@ -40,6 +40,7 @@ var exceptions = map[string][]string{
 	"scripts/kill9":      {"scripts/ports", "store", "telephony/loopback"},
 	"scripts/leases":     {"scripts/ports"},
 	"scripts/ports":      {},
+	"scripts/draws":      {},
 	"scripts/leasecheck": {"store"},
 }
 
@@ -78,6 +79,9 @@ var testHomes = map[string][]string{
 	"github.com/twilio/twilio-go": {"telephony/loopback"},
 }
 
+// draws is what makes a package's property tests repeatable.
+const draws = "scripts/draws"
+
 type pkg struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
@@ -96,12 +100,16 @@ func TestImportsPointFromLaterRoomsToEarlierOnes(t *testing.T) {
 		allowed = slices.Concat(allowed, exceptions[room])
 		checkImports(t, room, p.Imports, allowed, homes)
 
-		inTests := slices.Concat(allowed, []string{room}, testExceptions[room])
+		inTests := slices.Concat(allowed, []string{room, draws}, testExceptions[room])
 		if slices.Contains(allowed, "store") {
 			inTests = append(inTests, "store/storetest")
 		}
 		checkImports(t, room+" (test)", p.TestImports, inTests, withTests(room))
 		checkImports(t, room+" (test)", p.XTestImports, inTests, withTests(room))
+		tests := slices.Concat(p.TestImports, p.XTestImports)
+		if slices.Contains(tests, "pgregory.net/rapid") && !slices.Contains(tests, module+"/"+draws) {
+			t.Errorf("the property tests of %q do not draw from RAPID_SEED: import %s", room, draws)
+		}
 	}
 	for _, list := range []map[string][]string{mayImport, exceptions, testExceptions} {
 		for room := range list {

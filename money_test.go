@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 func TestMoneyIsReadOnlyWhenItIsPlain(t *testing.T) {

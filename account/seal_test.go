@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/callwheel/callwheel"
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 func TestASealedTextOpensOnlyWithItsKeyAndItsContext(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/account"
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 func TestATableHasOneColumnPerFigure(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/attribution"
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 // thousands checks 2,000 cases, unless the command line says how many.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 // oracle reads one of the files of checked figures, or says that it was left

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/callwheel/callwheel/scoring"
+	_ "github.com/callwheel/callwheel/scripts/draws"
 )
 
 // rows turns observers' marks into units; below 0 stands for a missing mark.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	_ "github.com/callwheel/callwheel/scripts/draws"
 	"github.com/callwheel/callwheel/telephony"
 )
 

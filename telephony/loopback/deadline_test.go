@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	_ "github.com/callwheel/callwheel/scripts/draws"
 	"github.com/callwheel/callwheel/telephony"
 	"github.com/callwheel/callwheel/telephony/loopback"
 )
