@@ -184,21 +184,32 @@ func (p *program) heal() {
 }
 
 func (p *program) listen() error {
-	public, err := net.Listen("tcp", p.cfg.Listen)
+	public, ops, err := openPorts(p.cfg.Listen, p.cfg.OpsListen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
-	ops, err := net.Listen("tcp", p.cfg.OpsListen)
-	if err != nil {
+	p.answerOn(public, ops)
+	return nil
+}
+
+// openPorts takes both addresses, or none.
+func openPorts(publicAddr, opsAddr string) (public, ops net.Listener, err error) {
+	if public, err = net.Listen("tcp", publicAddr); err != nil {
+		return nil, nil, fmt.Errorf("listen: %w", err)
+	}
+	if ops, err = net.Listen("tcp", opsAddr); err != nil {
 		public.Close()
-		return fmt.Errorf("listen: %w", err)
+		return nil, nil, fmt.Errorf("listen: %w", err)
 	}
+	return public, ops, nil
+}
+
+func (p *program) answerOn(public, ops net.Listener) {
 	p.publicAddr, p.opsAddr = public.Addr().String(), ops.Addr().String()
 	p.public, p.ops = api.NewHTTPServer(p.doors.Public()), api.NewHTTPServer(p.doors.Ops())
 	go p.answer(p.public, public)
 	go p.answer(p.ops, ops)
 	p.log.Info("listening", "public", p.publicAddr, "ops", p.opsAddr, "public_url", p.cfg.PublicURL)
-	return nil
 }
 
 func (p *program) answer(server *http.Server, l net.Listener) {

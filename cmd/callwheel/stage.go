@@ -56,23 +56,30 @@ type stageParams struct {
 // newStage starts both sides. Background jobs do not run by themselves until
 // goLive: on a moved clock they are run where the play says.
 func newStage(ctx context.Context, sp stageParams) (*stage, error) {
-	restListener, err := net.Listen("tcp", "127.0.0.1:0")
+	const free = "127.0.0.1:0"
+	restListener, err := net.Listen("tcp", free)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the pretend provider: %w", err)
 	}
-	if err := sp.choosePorts(); err != nil {
+	// The ports are taken first and kept: the public address is part of the
+	// settings, and a port let go is soon somebody's.
+	public, ops, err := openPorts(cmp.Or(sp.Listen, free), cmp.Or(sp.OpsListen, free))
+	if err != nil {
 		restListener.Close()
 		return nil, err
+	}
+	failed := func(err error) (*stage, error) {
+		return nil, errors.Join(err, restListener.Close(), public.Close(), ops.Close())
 	}
 	clock := loopback.NewClock(sp.Start)
 	cfg := configs.Defaults()
 	cfg.DatabaseURL = sp.DatabaseURL
-	cfg.Listen, cfg.OpsListen, cfg.PublicURL = sp.Listen, sp.OpsListen, configs.LocalURL(sp.Listen)
+	cfg.Listen, cfg.OpsListen = public.Addr().String(), ops.Addr().String()
+	cfg.PublicURL = configs.LocalURL(cfg.Listen)
 	cfg.SecretKey = ""
 	cfg.SpoolDir, cfg.RecordingsDir = filepath.Join(sp.Dir, "spool"), filepath.Join(sp.Dir, "recordings")
 	if cfg.SecretKey, err = configs.MakeSecretKey(sp.Dir, randomText); err != nil {
-		restListener.Close()
-		return nil, err
+		return failed(err)
 	}
 	cfg.Twilio = configs.Twilio{AccountSID: stageAccountSID, AuthToken: stageAuthToken, APIURL: "http://" + restListener.Addr().String()}
 	cfg.API.RequestsPerMinute = 1_000_000
@@ -87,32 +94,16 @@ func newStage(ctx context.Context, sp stageParams) (*stage, error) {
 		PublicURL: cfg.PublicURL, AccountSID: stageAccountSID, AuthToken: stageAuthToken,
 		Clock: clock, HTTP: s.client, APIURL: cfg.Twilio.APIURL, Seed: sp.Seed, Chaos: sp.Chaos, Observe: sp.Observe,
 	})
+	if s.program, err = assemble(cfg, clock.Now, sp.Log); err != nil {
+		return failed(err)
+	}
 	s.rest = &http.Server{Handler: s.network.REST(), ReadHeaderTimeout: 5 * time.Second}
 	go s.rest.Serve(restListener) //nolint:errcheck // ends with close
-	if s.program, err = assemble(cfg, clock.Now, sp.Log); err != nil {
-		s.rest.Close()
-		return nil, err
-	}
-	if err := errors.Join(s.program.listen(), s.program.openDatabase(ctx)); err != nil {
+	s.program.answerOn(public, ops)
+	if err := s.program.openDatabase(ctx); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	return s, nil
-}
-
-// choosePorts finds free ports where none were asked for.
-func (sp *stageParams) choosePorts() error {
-	for _, address := range []*string{&sp.Listen, &sp.OpsListen} {
-		if *address != "" {
-			continue
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return fmt.Errorf("find a free port: %w", err)
-		}
-		*address = l.Addr().String()
-		l.Close()
-	}
-	return nil
 }
 
 // goLive turns the moved clock into the machine's and starts the background
