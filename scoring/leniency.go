@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/mat"
 )
 
 // Marking is one score that a scorer gave to a call of an agent.
@@ -35,13 +37,17 @@ type Leniency struct {
 // scores cannot say.
 const fallbackStrength = 20
 
-// FitLeniency fits the model by alternating means: the mean of what is left of
-// the scores of each agent when scorers are taken out, and of each scorer when
-// agents are, both drawn towards 0 as if there were some further scores without
-// any effect. How many those are follows from how far the means differ beyond
+// negligible is the part of the variance of all scores below which a variance
+// within or between groups is taken for none: less is rounding.
+const negligible = 1e-6
+
+// FitLeniency fits the model by least squares, the effects of agents and of
+// scorers both drawn towards 0 as if there were some further scores without any
+// effect. How many those are follows from how far the means differ beyond
 // chance (variance within over variance between, by moments), 20 where that
-// cannot be told. The fit is of a strictly convex sum of squares: it has one
-// answer, whatever the order of the scores.
+// cannot be told. The sum of squares is strictly convex: it has one answer,
+// whatever the order of the scores: the one that alternating means (of what is
+// left of the scores when the others are taken out) come to in the end.
 func FitLeniency(markings []Marking) Leniency {
 	l := Leniency{Agents: map[string]AgentMean{}, Scorers: map[string]float64{}}
 	if len(markings) == 0 {
@@ -55,43 +61,67 @@ func FitLeniency(markings []Marking) Leniency {
 	byScorer := func(m Marking) string { return m.Scorer }
 	strength, scorerStrength := priorStrength(list, byAgent), priorStrength(list, byScorer)
 	agents := map[string]float64{}
-	for range 10_000 {
-		before := l.Mean
-		l.Mean = meanOf(list, func(m Marking) float64 { return m.Score - agents[m.Agent] - l.Scorers[m.Scorer] })
-		moved := math.Abs(l.Mean - before)
-		moved += effects(l.Scorers, list, scorerStrength, byScorer, func(m Marking) float64 { return m.Score - l.Mean - agents[m.Agent] })
-		moved += effects(agents, list, strength, byAgent, func(m Marking) float64 { return m.Score - l.Mean - l.Scorers[m.Scorer] })
-		if moved < 1e-11 {
-			break
-		}
-	}
+	l.solve(list, agents, strength, scorerStrength)
 	l.describe(list, agents, strength)
 	return l
 }
 
-func meanOf(list []Marking, value func(Marking) float64) float64 {
-	var sum float64
-	for _, m := range list {
-		sum += value(m)
+// solve finds the mean and the effects: the normal equations of the squares,
+// with the strengths on the diagonal. Scores are measured from their mean, so
+// that everybody giving some points more moves nothing but the mean.
+func (l *Leniency) solve(list []Marking, agents map[string]float64, strength, scorerStrength float64) {
+	columns := map[[2]string]int{} // 0 is the mean's
+	column := func(kind, name string) int {
+		key := [2]string{kind, name}
+		if columns[key] == 0 {
+			columns[key] = 1 + len(columns)
+		}
+		return columns[key]
 	}
-	return sum / float64(len(list))
+	for _, m := range list {
+		column("agent", m.Agent)
+		column("scorer", m.Scorer)
+	}
+	n := 1 + len(columns)
+	normal, right := mat.NewSymDense(n, nil), mat.NewVecDense(n, nil)
+	for key, j := range columns {
+		if key[0] == "agent" {
+			normal.SetSym(j, j, strength)
+		} else {
+			normal.SetSym(j, j, scorerStrength)
+		}
+	}
+	centre := meanMarking(list)
+	for _, m := range list {
+		row := []int{0, column("agent", m.Agent), column("scorer", m.Scorer)}
+		for k, i := range row {
+			right.SetVec(i, right.AtVec(i)+m.Score-centre)
+			for _, j := range row[k:] {
+				normal.SetSym(i, j, normal.At(i, j)+1)
+			}
+		}
+	}
+	var chol mat.Cholesky
+	var found mat.VecDense
+	if !chol.Factorize(normal) || chol.SolveVecTo(&found, right) != nil {
+		panic("leniency: strengths above 0 make the squares strictly convex") // see priorStrength
+	}
+	l.Mean = centre + found.AtVec(0)
+	for key, j := range columns {
+		if key[0] == "agent" {
+			agents[key[1]] = found.AtVec(j)
+		} else {
+			l.Scorers[key[1]] = found.AtVec(j)
+		}
+	}
 }
 
-// effects sets each group's shrunken mean of the values and returns how far they
-// moved together.
-func effects(of map[string]float64, list []Marking, strength float64, group func(Marking) string, value func(Marking) float64) float64 {
-	sums, counts := map[string]float64{}, map[string]float64{}
+func meanMarking(list []Marking) float64 {
+	var sum float64
 	for _, m := range list {
-		sums[group(m)] += value(m)
-		counts[group(m)]++
+		sum += m.Score
 	}
-	var moved float64
-	for name, n := range counts {
-		effect := sums[name] / (n + strength)
-		moved += math.Abs(effect - of[name])
-		of[name] = effect
-	}
-	return moved
+	return sum / float64(len(list))
 }
 
 // priorStrength is σ² ÷ τ², the variance within groups over the variance between
@@ -103,11 +133,12 @@ func priorStrength(list []Marking, group func(Marking) string) float64 {
 		counts[group(m)]++
 	}
 	n, k := float64(len(list)), float64(len(counts))
-	mean := meanOf(list, func(m Marking) float64 { return m.Score })
-	var within, between, squares float64
+	mean := meanMarking(list)
+	var within, between, squares, total float64
 	for _, m := range list {
 		d := m.Score - sums[group(m)]/counts[group(m)]
 		within += d * d
+		total += (m.Score - mean) * (m.Score - mean)
 	}
 	for _, name := range slices.Sorted(maps.Keys(counts)) { // in one order: sums of fractions depend on it
 		c := counts[name]
@@ -120,7 +151,7 @@ func priorStrength(list []Marking, group func(Marking) string) float64 {
 	}
 	sigma := within / (n - k)
 	tau := (between - (k-1)*sigma) / (n - squares/n)
-	if tau <= 0 || sigma <= 0 {
+	if least := negligible * total / n; tau <= least || sigma <= least {
 		return fallbackStrength
 	}
 	return sigma / tau
