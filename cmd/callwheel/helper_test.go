@@ -84,10 +84,16 @@ const (
 
 func newHouse(t *testing.T, databaseURL string) *house {
 	t.Helper()
+	return newHouseOn(t, databaseURL, loopback.Chaos{})
+}
+
+// newHouseOn is newHouse on a network that delivers badly.
+func newHouseOn(t *testing.T, databaseURL string, chaos loopback.Chaos) *house {
+	t.Helper()
 	h := &house{t: t}
 	var err error
 	h.stage, err = newStage(t.Context(), stageParams{
-		DatabaseURL: databaseURL, Dir: t.TempDir(), Start: storyStart, Log: quiet(),
+		DatabaseURL: databaseURL, Dir: t.TempDir(), Start: storyStart, Seed: 1, Chaos: chaos, Log: quiet(),
 		Observe: func(x loopback.Exchange) { h.tape = append(h.tape, x) },
 	})
 	if err != nil {
