@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/account"
 	"github.com/callwheel/callwheel/report"
 )
@@ -31,7 +32,8 @@ func baselineOut(b report.Baseline) baselineBody {
 // yardstickPatch are the yardsticks that a new baseline moves.
 type yardstickPatch struct {
 	PromptTargetSeconds *int64  `json:"prompt_target_seconds,omitempty" minimum:"0" maximum:"3600" doc:"Waiting that costs no goodwill"`
-	PromptHalfSeconds   *int64  `json:"prompt_half_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Waiting beyond the target that halves goodwill"`
+	PromptHalfSeconds   *int64  `json:"prompt_half_seconds,omitempty" minimum:"1" maximum:"86400" doc:"Waiting beyond the target that halves goodwill. What is set stays set in later baselines"`
+	PromptHalfFrom      *string `json:"prompt_half_from,omitempty" enum:"own" doc:"own: the patience of the account's own callers decides again, after it was set"`
 	AttemptGapSeconds   *int64  `json:"attempt_gap_seconds,omitempty" minimum:"0" maximum:"43200" doc:"Calls of one number at most so far apart are one attempt"`
 	CallbackHours       *int64  `json:"callback_hours,omitempty" minimum:"0" maximum:"24" doc:"Time to call back somebody who was not reached"`
 	HangupSeconds       *int64  `json:"hangup_seconds,omitempty" minimum:"0" maximum:"60" doc:"Abandoned calls shorter than this are no attempt"`
@@ -42,7 +44,15 @@ type yardstickPatch struct {
 }
 
 // onto returns the yardsticks with what was given moved.
-func (p yardstickPatch) onto(y report.Yardsticks) report.Yardsticks {
+func (p yardstickPatch) onto(y report.Yardsticks) (report.Yardsticks, error) {
+	switch {
+	case p.PromptHalfSeconds != nil && p.PromptHalfFrom != nil:
+		return y, callwheel.InvalidField("yardsticks.prompt_half_from", "must be left out when prompt_half_seconds is given")
+	case p.PromptHalfSeconds != nil:
+		y.PromptHalfFrom, y.PromptHalfAbandoned = report.HalfSet, 0
+	case p.PromptHalfFrom != nil:
+		y.PromptHalfFrom = report.HalfOwn
+	}
 	for _, f := range []struct{ to, from *int64 }{
 		{&y.PromptTargetSeconds, p.PromptTargetSeconds},
 		{&y.PromptHalfSeconds, p.PromptHalfSeconds},
@@ -60,7 +70,7 @@ func (p yardstickPatch) onto(y report.Yardsticks) report.Yardsticks {
 	if p.WonStage != nil {
 		y.WonStage = *p.WonStage
 	}
-	return y
+	return y, nil
 }
 
 type baselinePost struct {
@@ -99,8 +109,11 @@ func (s *Server) baselineDoors() {
 		if err != nil {
 			return nil, err
 		}
+		if y, err = in.Body.Yardsticks.onto(y); err != nil {
+			return nil, err
+		}
 		b, err := s.reports.FreezeBaseline(ctx, report.BaselineRequest{
-			AccountID: who.AccountID, From: in.Body.From, Until: in.Body.Until, Yardsticks: in.Body.Yardsticks.onto(y), Actor: who.Actor,
+			AccountID: who.AccountID, From: in.Body.From, Until: in.Body.Until, Yardsticks: y, Actor: who.Actor,
 		})
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -250,4 +251,56 @@ func TestABaselineIsFrozenByWhoKeepsTheListsAndNeedsData(t *testing.T) {
 	h.ask(h.tokens[account.ReadOnly], "GET", "/v1/baselines/base_1", "").is(404)
 	h.ask(h.tokens[account.ReadOnly], "GET", "/v1/calls?momentum=missed", "").is(422)
 	h.ask(h.tokens[account.ReadOnly], "GET", "/v1/calls?momentum=missed&from=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z", "").is(200)
+}
+
+// Callers who give up show how long a wait halves goodwill; a person may set it,
+// and take that back.
+func TestTheWaitThatHalvesGoodwillIsSetAndTakenBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		err := db.InTx(context.Background(), func(ctx context.Context, tx *store.Tx) error {
+			for i := range 60 {
+				at := store.Micros(time.Date(2026, 1, 10, i%24, i, 0, 0, time.UTC))
+				_, err := tx.Exec(ctx, `INSERT INTO calls (account_id, call_id, provider, provider_call_id, outcome, from_e164, tracking_number, started_at, ended_at, duration_seconds, updated_at)
+					VALUES (?, ?, 'test', ?, 'abandoned', ?, '+13125550100', ?, ?, 35, 0)`, h.account.ID, fmt.Sprint("call_", i), fmt.Sprint(i), fmt.Sprintf("+1312556%04d", i), at, at+35_000_000)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := h.ask(h.tokens[account.Owner], "POST", "/v1/baselines", `{"from":"2026-01-01","until":"2026-02-01"}`).is(422).Body.String()
+		if !strings.Contains(refused, "the baseline's momentum is 0") {
+			t.Errorf("nobody was reached: got %s, want that nothing can be compared with 0", refused)
+		}
+		err = db.InTx(context.Background(), func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE calls SET outcome = 'answered', wait_seconds = 10 WHERE account_id = ? AND call_id = 'call_0'`, h.account.ID)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		freeze := func(yardsticks string) answer {
+			return h.ask(h.tokens[account.Owner], "POST", "/v1/baselines", `{"from":"2026-01-01","until":"2026-02-01","yardsticks":`+yardsticks+`}`)
+		}
+		for _, c := range []struct{ yardsticks, want string }{
+			{`{}`, "35 own 59"},
+			{`{"prompt_half_seconds":120}`, "120 set 0"},
+			{`{"return_days":60}`, "120 set 0"},
+			{`{"prompt_half_from":"own"}`, "35 own 59"},
+		} {
+			y := freeze(c.yardsticks).is(201).json()["yardsticks"].(map[string]any)
+			if got := fmt.Sprint(y["prompt_half_seconds"], " ", y["prompt_half_from"], " ", y["prompt_half_abandoned"]); got != c.want {
+				t.Errorf("%s: got %s, want %s", c.yardsticks, got, c.want)
+			}
+		}
+		for _, both := range []string{`{"prompt_half_seconds":60,"prompt_half_from":"own"}`, `{"prompt_half_from":"set"}`} {
+			if got := freeze(both).is(422).fields(); len(got) != 1 || !strings.Contains(got[0], "prompt_half_from") {
+				t.Errorf("%s: got %v, want prompt_half_from to be refused", both, got)
+			}
+		}
+	})
 }

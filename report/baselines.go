@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,9 @@ func (b Baseline) period() Period {
 
 // BaselineRequest asks for a baseline to be frozen. From and Until are instants
 // or dates of the account's zone. Yardsticks are all of them: start from
-// [Desk.Yardsticks] to move one.
+// [Desk.Yardsticks] to move one. The wait that halves goodwill is kept only where
+// it comes from a person ([HalfSet]); otherwise the callers' patience up to Until
+// decides.
 type BaselineRequest struct {
 	AccountID  string
 	From       string
@@ -82,6 +85,7 @@ func (r baselineRow) baseline() (Baseline, error) {
 			return b, fmt.Errorf("read baseline %s: %w", r.ID, err)
 		}
 	}
+	b.Yardsticks = b.Yardsticks.asFrozen()
 	return b, nil
 }
 
@@ -175,13 +179,19 @@ func (d *Desk) FreezeBaseline(ctx context.Context, q BaselineRequest) (Baseline,
 		if p.Until.After(d.now()) {
 			return callwheel.InvalidField("until", "must not be after now: a baseline is frozen")
 		}
-		w, err := readWheel(ctx, db, a, q.Yardsticks, p.From, p.Until, d.now())
+		held, err := readPatience(ctx, db, a, q.Yardsticks, p.Until)
+		if err != nil {
+			return err
+		}
+		w, err := readWheel(ctx, db, a, q.Yardsticks.patient(held), p.From, p.Until, d.now())
 		if err != nil {
 			return err
 		}
 		b = w.baseline(p)
 		if c := Compare(b.Counts, b.Counts); !c.Enough {
-			return callwheel.InvalidField("from", "%s", c.Missing[0].Message)
+			// Other parts may be missing; what stands in the way is told of speed.
+			gap := slices.IndexFunc(c.Missing, func(g Gap) bool { return g.Part == partSpeed })
+			return callwheel.InvalidField("from", "%s", c.Missing[gap].Message)
 		}
 		return nil
 	})

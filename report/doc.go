@@ -198,7 +198,7 @@
 //     Spam, wrong numbers, tests and hang-ups under 5 seconds are none.
 //   - η is the product of the grips, friction is 1 − η: reached (answered, or
 //     called back and connected within 24 hours), prompt (goodwill left after
-//     the wait, 1 up to 20 s, half at 140 s), handled (mean score), won (genuine
+//     the wait, 1 up to 20 s, half after θ more: see [Yardsticks]), handled (mean score), won (genuine
 //     leads that bought within 30 days, younger ones left out), kept (sold value
 //     not given back), content (answering customers who are no detractors).
 //   - W (weight): 1 + 90 × (repeat purchases + referred leads) ÷ customer-days.

@@ -148,7 +148,7 @@ func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64
 		if c.ScorePPM != nil {
 			w.scores = append(w.scores, scoredCall{c.StartedAt, c.ID, float64(*c.ScorePPM) / 1e6})
 		}
-		if w.junk(c) {
+		if w.book.junk(c, w.by) {
 			w.left = append(w.left, leftOut{c.StartedAt, c.ID})
 			continue
 		}
@@ -173,14 +173,16 @@ func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64
 
 // junk says whether a call is no opportunity: refused, judged not genuine, or
 // hung up at once.
-func (w *wheel) junk(c *call) bool {
-	if c.blocked() {
-		return true
-	}
-	if d, ok := w.book.outcomes[c.DispositionID]; ok && !d.Genuine {
-		return true
-	}
-	return c.Outcome == string(telephony.Abandoned) && c.DurationSeconds != nil && *c.DurationSeconds < w.by.HangupSeconds
+func (b *book) junk(c *call, by Yardsticks) bool {
+	return c.blocked() || !b.genuine(c.DispositionID) ||
+		c.Outcome == string(telephony.Abandoned) && c.DurationSeconds != nil && *c.DurationSeconds < by.HangupSeconds
+}
+
+// genuine says whether a call that was judged so, or not at all, may be a real
+// attempt.
+func (b *book) genuine(dispositionID string) bool {
+	d, judged := b.outcomes[dispositionID]
+	return !judged || d.Genuine
 }
 
 // join adds a call to the attempt. called is when the business called back and

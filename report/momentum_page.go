@@ -85,6 +85,7 @@ func (r *MomentumReport) writeIndex(b *strings.Builder, p MomentumPeriod) {
 	if p.Smoothed != nil {
 		fmt.Fprintf(b, "           %.1f smoothed (half-life %d days)\n", *p.Smoothed, r.Yardsticks.HalfLifeDays)
 	}
+	fmt.Fprintf(b, "  waiting  %d s beyond %d s halve goodwill (%s)\n", r.Yardsticks.PromptHalfSeconds, r.Yardsticks.PromptTargetSeconds, r.Yardsticks.HalfReason())
 	fmt.Fprintf(b, "  measured %d of %d parts\n", len(p.PartsUsed), len(partNames))
 	told := map[string]bool{}
 	for _, gap := range p.Missing {

@@ -167,6 +167,13 @@ func (d *Desk) Momentum(ctx context.Context, q MomentumQuery) (*MomentumReport, 
 			if base.Until.After(until) {
 				until = base.Until
 			}
+			if current == nil {
+				held, err := readPatience(ctx, db, qu.account, by, base.Until)
+				if err != nil {
+					return err
+				}
+				by = by.patient(held)
+			}
 		}
 		if past := historyFrom(qu.period.From, qu.period.Until, qu.zone, by); past.Before(from) {
 			from = past

@@ -187,24 +187,18 @@ type missedCall struct {
 	offered          []*agent
 }
 
-// readMissed reads when phones rang for the calls of the range that nobody
-// answered, and whose.
-func readMissed(ctx context.Context, db store.Querier, qu question, b *book) (map[string]*missedCall, error) {
-	const those = `
-		FROM calls c LEFT JOIN legs l ON l.account_id = c.account_id AND l.call_id = c.call_id
-		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound' AND COALESCE(c.outcome, '') <> 'answered'`
-	args := []any{qu.AccountID, store.Micros(qu.period.From), store.Micros(qu.period.Until)}
+// ofMissed are the legs of the calls of a range that nobody answered.
+const ofMissed = `
+	FROM calls c LEFT JOIN legs l ON l.account_id = c.account_id AND l.call_id = c.call_id
+	WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound' AND COALESCE(c.outcome, '') <> 'answered'`
+
+// readRung reads when phones rang for the calls of a period that nobody answered,
+// by call.
+func readRung(ctx context.Context, db store.Querier, accountID string, p Period) (map[string]*missedCall, error) {
 	var list []missedCall
 	err := db.Select(ctx, &list, `
-		SELECT c.call_id, c.ended_at, c.voicemail_seconds, min(l.ringing_at) AS ringing_at, max(l.ended_at) AS silent_at`+those+`
-		GROUP BY c.call_id, c.ended_at, c.voicemail_seconds`, args...)
-	var rang []struct {
-		offer
-		StartedAt int64 `db:"started_at"`
-	}
-	if err == nil {
-		err = db.Select(ctx, &rang, `SELECT DISTINCT c.call_id, l.number, c.started_at`+those+` AND l.number IS NOT NULL ORDER BY c.call_id, l.number`, args...)
-	}
+		SELECT c.call_id, c.ended_at, c.voicemail_seconds, min(l.ringing_at) AS ringing_at, max(l.ended_at) AS silent_at`+ofMissed+`
+		GROUP BY c.call_id, c.ended_at, c.voicemail_seconds`, accountID, store.Micros(p.From), store.Micros(p.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read missed calls: %w", err)
 	}
@@ -212,12 +206,31 @@ func readMissed(ctx context.Context, db store.Querier, qu question, b *book) (ma
 	for i := range list {
 		byCall[list[i].CallID] = &list[i]
 	}
+	return byCall, nil
+}
+
+// readMissed reads when phones rang for the calls of the range that nobody
+// answered, and whose.
+func readMissed(ctx context.Context, db store.Querier, qu question, b *book) (map[string]*missedCall, error) {
+	missed, err := readRung(ctx, db, qu.AccountID, qu.period)
+	if err != nil {
+		return nil, err
+	}
+	var rang []struct {
+		offer
+		StartedAt int64 `db:"started_at"`
+	}
+	err = db.Select(ctx, &rang, `SELECT DISTINCT c.call_id, l.number, c.started_at`+ofMissed+` AND l.number IS NOT NULL ORDER BY c.call_id, l.number`,
+		qu.AccountID, store.Micros(qu.period.From), store.Micros(qu.period.Until))
+	if err != nil {
+		return nil, fmt.Errorf("read missed calls: %w", err)
+	}
 	for _, r := range rang {
-		if a := b.holder(r.Number, r.StartedAt); a != nil && byCall[r.CallID] != nil && !slices.Contains(byCall[r.CallID].offered, a) {
-			byCall[r.CallID].offered = append(byCall[r.CallID].offered, a)
+		if a := b.holder(r.Number, r.StartedAt); a != nil && missed[r.CallID] != nil && !slices.Contains(missed[r.CallID].offered, a) {
+			missed[r.CallID].offered = append(missed[r.CallID].offered, a)
 		}
 	}
-	return byCall, nil
+	return missed, nil
 }
 
 // missedAs fills what is known of a missed call: how long its caller waited and

@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// waited is how long somebody waited, in seconds; ended says whether what they
-// waited for came. Otherwise they had waited so long when they gave up: the
-// wait is censored, it would have taken longer.
+// waited is how long somebody waited, in seconds; ended says whether it ended as
+// is asked: of the time to answer in an answer, of patience in hanging up.
+// Otherwise it was cut short by something else: the wait is censored, it would
+// have taken longer.
 type waited struct {
 	seconds float64
 	ended   bool

@@ -13,6 +13,8 @@ import (
 type Yardsticks struct {
 	PromptTargetSeconds int64  `json:"prompt_target_seconds" doc:"Waiting that costs no goodwill"`
 	PromptHalfSeconds   int64  `json:"prompt_half_seconds" doc:"Waiting beyond the target that halves goodwill"`
+	PromptHalfFrom      string `json:"prompt_half_from" enum:"own,default,set" doc:"Where that comes from. own: the median patience of the account's own callers when the baseline was frozen; default: too few of them had given up to tell (50 are needed), or too many were answered before; set: by a person"`
+	PromptHalfAbandoned int64  `json:"prompt_half_abandoned" doc:"How many calls were seen that were given up; 0 when it was set"`
 	AttemptGapSeconds   int64  `json:"attempt_gap_seconds" doc:"Calls of one number at most so far apart are one attempt"`
 	CallbackHours       int64  `json:"callback_hours" doc:"Time to call back somebody who was not reached"`
 	HangupSeconds       int64  `json:"hangup_seconds" doc:"Abandoned calls shorter than this are no attempt"`
@@ -28,10 +30,13 @@ const (
 	callbackHours = 24
 )
 
+// maxHalf is the longest wait that may halve goodwill, in seconds.
+const maxHalf = 86400
+
 // DefaultYardsticks are those of an account that has set none.
 func DefaultYardsticks() Yardsticks {
 	return Yardsticks{
-		PromptTargetSeconds: 20, PromptHalfSeconds: 120, AttemptGapSeconds: 30 * 60, CallbackHours: callbackHours, HangupSeconds: 5,
+		PromptTargetSeconds: 20, PromptHalfSeconds: defaultHalf, PromptHalfFrom: HalfDefault, AttemptGapSeconds: 30 * 60, CallbackHours: callbackHours, HangupSeconds: 5,
 		MaturityDays: 30, ReturnDays: returnDays, HalfLifeDays: 14, WonStage: "won",
 	}
 }
@@ -45,7 +50,7 @@ func (y Yardsticks) Check() error {
 		low, high int64
 	}{
 		{"prompt_target_seconds", y.PromptTargetSeconds, 0, 3600},
-		{"prompt_half_seconds", y.PromptHalfSeconds, 1, 86400},
+		{"prompt_half_seconds", y.PromptHalfSeconds, 1, maxHalf},
 		{"attempt_gap_seconds", y.AttemptGapSeconds, 0, 43200},
 		{"callback_hours", y.CallbackHours, 0, 24},
 		{"hangup_seconds", y.HangupSeconds, 0, 60},
@@ -69,8 +74,9 @@ func (y Yardsticks) String() string {
 	if y.AttemptGapSeconds%60 == 0 {
 		gap = strconv.FormatInt(y.AttemptGapSeconds/60, 10) + " min"
 	}
-	text := fmt.Sprintf("momentum (target %d s, half %d s, attempts %s, call-backs %d h, maturity %d days, returns %d days",
-		y.PromptTargetSeconds, y.PromptHalfSeconds, gap, y.CallbackHours, y.MaturityDays, y.ReturnDays)
+	half := map[string]string{HalfOwn: " by own patience", HalfSet: " as set"}[y.PromptHalfFrom]
+	text := fmt.Sprintf("momentum (target %d s, half %d s%s, attempts %s, call-backs %d h, maturity %d days, returns %d days",
+		y.PromptTargetSeconds, y.PromptHalfSeconds, half, gap, y.CallbackHours, y.MaturityDays, y.ReturnDays)
 	if y.WonStage != "won" {
 		text += ", won means " + y.WonStage
 	}
