@@ -215,8 +215,9 @@ func (w *wheel) baseline(p Period) Baseline {
 	for _, by := range momentumSegments {
 		b.segments[by] = w.segments(p, w.groupBy(by))
 	}
-	for joint, days := range w.daily(p) {
-		if c, ok := newChart(days); ok {
+	measured := b.Counts.gauges()
+	for joint, of := range w.daily(p) {
+		if c, ok := newChart(of.days, of.spread); ok && len(measured[joint].gaps) == 0 {
 			b.charts[joint] = c
 		}
 	}

@@ -2,14 +2,16 @@ package report
 
 import "math"
 
-// A chart watches one joint of the wheel day by day: how many of so many were
-// lost, against the share that the baseline lost.
+// A chart watches one joint of the wheel day by day: how much of so many was
+// lost, against the share that the baseline lost. Most joints lose a case or keep
+// it; a score, or what is given back of a sale, loses a part of one.
 type chart struct {
-	Share float64 `json:"share"` // p, lost in the baseline
-	Sigma float64 `json:"sigma"` // spread of a baseline day's z; 1 for pure chance
+	Share  float64 `json:"share"`            // p, lost in the baseline
+	Spread float64 `json:"spread,omitempty"` // standard deviation of what one case loses; 0 for √(p·(1 − p)), of cases that are lost or kept
+	Sigma  float64 `json:"sigma"`            // spread of a baseline day's z; 1 for pure chance
 }
 
-// lost is what one day brought to a joint.
+// lost is what one day brought to a joint: n cases, of which x was lost.
 type lost struct {
 	n, x float64
 }
@@ -21,12 +23,13 @@ const (
 	chartLimit = 5.0
 )
 
-// newChart learns a chart from the days of a baseline. Large counts spread more
+// newChart learns a chart from the days of a baseline and the standard deviation
+// of what one case of theirs lost, 0 where cases are lost or kept. Large counts spread more
 // than chance makes them; a day's z is divided by the mean moving range of the
 // baseline's, as Laney does, where that is larger than chance (1). ok is false
 // where nothing, or everything, was lost.
-func newChart(days []lost) (c chart, ok bool) {
-	c = chart{Sigma: 1}
+func newChart(days []lost, spread float64) (c chart, ok bool) {
+	c = chart{Sigma: 1, Spread: spread}
 	var n, x float64
 	for _, d := range days {
 		n, x = n+d.n, x+d.x
@@ -56,18 +59,28 @@ func newChart(days []lost) (c chart, ok bool) {
 
 // raw is a day's z, as if only chance were at work.
 func (c chart) raw(d lost) float64 {
-	return (d.x - d.n*c.Share) / math.Sqrt(d.n*c.Share*(1-c.Share))
+	spread := c.Spread
+	if spread == 0 {
+		spread = math.Sqrt(c.Share * (1 - c.Share))
+	}
+	return (d.x - d.n*c.Share) / (math.Sqrt(d.n) * spread)
 }
 
-// run is the chart's statistic S = max(0, S + z − 0.5) after each day; a day
-// without anybody leaves it where it was.
+// step is the statistic S = max(0, S + z − 0.5) after one more day; a day without
+// anybody leaves it where it was.
+func (c chart) step(s float64, d lost) float64 {
+	if d.n == 0 {
+		return s
+	}
+	return math.Max(0, s+c.raw(d)/c.Sigma-chartSlack)
+}
+
+// run is the statistic after each day.
 func (c chart) run(days []lost) []float64 {
 	list := make([]float64, len(days))
 	s := 0.0
 	for i, d := range days {
-		if d.n > 0 {
-			s = math.Max(0, s+c.raw(d)/c.Sigma-chartSlack)
-		}
+		s = c.step(s, d)
 		list[i] = s
 	}
 	return list

@@ -324,6 +324,7 @@ func fading(since, end time.Time, zone *time.Location, halfLife int64) slice {
 type tally struct {
 	Counts
 	prompt, handled weighed
+	back            weighed // share of each sale that was given back
 	daily           map[string]float64
 }
 
@@ -332,6 +333,26 @@ type weighed struct{ values, weights []float64 }
 
 func (w *weighed) add(value, weight float64) {
 	w.values, w.weights = append(w.values, value), append(w.weights, weight)
+}
+
+func (w weighed) join(more weighed) weighed {
+	return weighed{append(w.values, more.values...), append(w.weights, more.weights...)}
+}
+
+// lost reads the values as what was lost of each case.
+func (w weighed) lost() lost {
+	var sum lost
+	for i, v := range w.values {
+		sum.n, sum.x = sum.n+w.weights[i], sum.x+v*w.weights[i]
+	}
+	return sum
+}
+
+// short reads the values as what was reached of each case.
+func (w weighed) short() lost {
+	sum := w.lost()
+	sum.x = sum.n - sum.x
+	return sum
 }
 
 func (w weighed) sample() Sample {
@@ -480,9 +501,10 @@ func (w *wheel) countMoney(s slice, groups tallies, group func(string) string) {
 	w.eachSale(s.Period, func(one sold) {
 		c, weight := groups.at(group(one.call)), s.weigh(one.at)
 		c.Sales += weight
-		if one.back > 0 && one.back >= one.value {
+		if one.backShare() == 1 {
 			c.Refunds += weight
 		}
+		c.back.add(one.backShare(), weight)
 		if one.known {
 			c.Sold += weight * float64(one.value) / 1e6
 			c.Refunded += weight * float64(one.back) / 1e6
@@ -496,6 +518,17 @@ type sold struct {
 	margin          *int64
 	known           bool // there was a rate
 	call            string
+}
+
+// backShare is the share of the sale that was given back.
+func (s sold) backShare() float64 {
+	switch {
+	case s.back <= 0:
+		return 0
+	case s.back >= s.value:
+		return 1
+	}
+	return float64(s.back) / float64(s.value)
 }
 
 // eachSale calls fn with the sales of a period.

@@ -44,23 +44,42 @@ func (w *wheel) groupBy(d Dimension) func(id string) string {
 }
 
 // charted are the joints that are watched day by day.
-var charted = []string{partReached, partPrompt, partWon, partKept, partContent}
+var charted = grips
+
+// watched is what the days brought to a joint, and the standard deviation of what
+// one case of them lost; 0 where cases are lost or kept.
+type watched struct {
+	days   []lost
+	spread float64
+}
 
 // daily lists, for each joint, what was lost on each whole day of the period
-// that is over.
-func (w *wheel) daily(p Period) map[string][]lost {
-	list := map[string][]lost{}
+// that is over: of attempts those missed, of waits those beyond the target, of
+// leads those not won, of answers those of detractors; of a scored call the marks
+// it fell short of, of a sale the share that was given back.
+func (w *wheel) daily(p Period) map[string]watched {
+	list := map[string]watched{}
+	var marks, back weighed
 	for _, d := range p.days() {
 		one := Period{From: dayStart(d, p.Zone), Until: dayStart(d.AddDate(0, 0, 1), p.Zone), Zone: p.Zone}
 		if one.Until.After(p.Until) || store.Micros(one.Until) > w.now {
 			break
 		}
-		c := w.counts(one)
+		c := w.tally(w.all(one), func(string) string { return "" }).at("")
 		for joint, day := range map[string]lost{
-			partReached: {c.Opportunities, c.Opportunities - c.Reached}, partPrompt: {c.Prompt.N, c.Late},
-			partWon: {c.Leads, c.Leads - c.Won}, partKept: {c.Sales, c.Refunds}, partContent: {c.Answers, c.Detractors},
+			partReached: {c.Opportunities, c.Opportunities - c.Reached}, partPrompt: {float64(len(c.prompt.values)), c.Late},
+			partHandled: c.handled.short(), partWon: {c.Leads, c.Leads - c.Won}, partKept: c.back.lost(), partContent: {c.Answers, c.Detractors},
 		} {
-			list[joint] = append(list[joint], day)
+			of := list[joint]
+			of.days = append(of.days, day)
+			list[joint] = of
+		}
+		marks, back = marks.join(c.handled), back.join(c.back)
+	}
+	for joint, of := range map[string]weighed{partHandled: marks, partKept: back} {
+		if w, ok := list[joint]; ok {
+			w.spread = of.sample().SD
+			list[joint] = w
 		}
 	}
 	return list
@@ -74,7 +93,7 @@ type Alert struct {
 	On       string  `json:"on" format:"date" doc:"The day on which they were too many for chance"`
 	Until    *string `json:"until" format:"date" doc:"The day on which the wheel was as before; null while it is not"`
 	Peak     float64 `json:"peak" doc:"Largest value of the statistic; above 5 is an alert"`
-	Baseline float64 `json:"baseline" doc:"Share lost in the baseline"`
+	Baseline float64 `json:"baseline" doc:"Share lost in the baseline: of handled the marks, of kept what is given back of a sale"`
 	Share    float64 `json:"share" doc:"Share lost since then"`
 }
 
@@ -88,14 +107,15 @@ func (w *wheel) alerts(p Period, charts map[string]chart) []Alert {
 		if !ok {
 			continue
 		}
-		statistic := c.run(daily[joint])
+		of := daily[joint].days
+		statistic := c.run(of)
 		for _, e := range episodes(statistic) {
 			a := Alert{
 				Part: joint, Since: days[e.rise].Format(dateFormat), On: days[e.alert].Format(dateFormat),
 				Peak: tidy(e.peak), Baseline: tidy(c.Share),
 			}
 			var n, x float64
-			for _, d := range daily[joint][e.rise:e.end] {
+			for _, d := range of[e.rise:e.end] {
 				n, x = n+d.n, x+d.x
 			}
 			a.Share = tidy(x / n)
