@@ -1,7 +1,6 @@
 package attribution_test
 
 import (
-	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -13,18 +12,13 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/attribution"
-	_ "github.com/callwheel/callwheel/scripts/draws"
+	"github.com/callwheel/callwheel/scripts/draws"
 )
 
 // thousands checks 2,000 cases, unless the command line says how many.
 func thousands(t *testing.T, property func(*rapid.T)) {
 	t.Helper()
-	checks := flag.Lookup("rapid.checks")
-	if checks.Value.String() == checks.DefValue {
-		_ = checks.Value.Set("2000")
-		defer func() { _ = checks.Value.Set(checks.DefValue) }()
-	}
-	rapid.Check(t, property)
+	draws.Thousands(t, property)
 }
 
 // drawModel draws any model with any parameters.

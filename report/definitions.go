@@ -91,13 +91,14 @@ var Definitions = []Definition{
 	{"content", "Share of answering customers who are no detractors (NPS 0 to 6, CSAT 1 or 2).", "1 − detractors ÷ answers"},
 	{"weight", "How heavy a customer is: one, and the repeat purchases and referred leads that 90 days of a customer bring.", "W = 1 + 90 × (repeats + referred leads) ÷ customer-days"},
 	{"friction", "Share of the push that is lost on the way round.", "F = 1 − η, η = reached·prompt·handled·won·kept·content"},
+	{"resistance", "Where friction is: the parts add up, as friction itself does not, so that they can be compared. Null when nothing is left of a part.", "μ = −ln η = Σ −ln(part)"},
 	{"momentum", "Happy customers won per day, each counted with the 90 days of returns it brings, over the parts that were measured.", "L = v·η·W"},
 	{"index", "Momentum against the baseline, which is 100, over the parts measured in both. Null without enough data.", "M = 100·L ÷ L₀"},
 	{"index_smoothed", "The index of what was before the end of the period, where a fact of a half-life ago (14 days unless set otherwise) counts half: numerators and denominators alike.", "M over counts weighed by 2^(−age ÷ half-life)"},
 	{"segments", "What each source, campaign or agent moved the index by. Points add up to the index less 100; mix is how the same people divide among segments. A call belongs to the source and campaign of its attribution, a form or a chat to those that it names itself. A part that a segment has nobody to measure on is the account's.", "ℓ(Mg, Mg₀)·ln(part of g ÷ part of g in the baseline)"},
 	{"levers", "What moving a part would bring, as momentum is proportional to each: half of what is missed, or half the gap to the account's own best month of the last twelve.", "points = M·(then ÷ now − 1); customers = L·days·(then ÷ now − 1); margin = opportunities·reached·won·(then ÷ now − 1)·margin of a sale"},
 	{"behind", "What each part was computed from: numerator, denominator, and links that list exactly the calls. An attempt is listed by the call in which the caller was reached, or else by the one that began it.", ""},
-	{"alerts", "Times in which more was lost at a joint than chance explains: the statistic of the days, against the share lost in the baseline, was above 5.", "S = max(0, S + z ÷ σ − 0.5); z = (lost − n·p) ÷ √(n·p·(1 − p)); σ = mean |zᵢ − zᵢ₋₁| ÷ 1.128 of the baseline's days, at least 1"},
+	{"alerts", "Times in which more was lost at a joint than chance explains: the statistic of the days, against the share lost in the baseline, was above 5. Lost are missed attempts, waits beyond the target, leads not won and detractors; of a scored call the marks it fell short of, of a sale the share given back. A joint is watched where the baseline measured it.", "S = max(0, S + z ÷ σ − 0.5); z = (lost − n·p) ÷ √(n·p·(1 − p)), of handled and kept (lost − n·p) ÷ (s·√n) with s the standard deviation of a case in the baseline; σ = mean |zᵢ − zᵢ₋₁| ÷ 1.128 of the baseline's days, at least 1"},
 	{"interval", "95 % interval of the index. It has changed only when the interval leaves out 100.", "M·exp(±1.96·√Var ln M)"},
 	{"change", "The difference to the baseline's 100 points, split over the parts without rest.", "ℓ(M, 100)·ln(part ÷ part of the baseline), ℓ the logarithmic mean"},
 	{"changed", "Whether the index differs from 100 by more than chance explains.", "100 lies outside interval"},
@@ -130,7 +131,7 @@ var agentFigures = []string{
 var dniFigures = []string{"sessions", "found", "swapped", "failed", "flag"}
 
 var momentumFigures = []string{
-	"speed", "friction", "weight", "momentum", "index", "interval", "opportunities", "reached", "prompt", "handled",
+	"speed", "friction", "resistance", "weight", "momentum", "index", "interval", "opportunities", "reached", "prompt", "handled",
 	"won", "kept", "content", "days", "change", "changed", "enough_data", "parts", "counts", "phases", "gain",
 	"index_smoothed", "segments", "levers", "behind", "alerts",
 }

@@ -166,18 +166,37 @@ type Momentum struct {
 	Grip     float64 // η, the product of the parts between a push and a happy customer
 	Friction float64 // F = 1 − η
 	Momentum float64 // L = v·η·W
+
+	// Resistance is μ = −ln η by joint, μ_j = −ln of the part: unlike friction it
+	// adds up over the joints. It is nil when nothing is left of a part, or no part
+	// of the grip is measured.
+	Resistance map[string]float64
+}
+
+// resistance is μ, the sum over the joints.
+func (m Momentum) resistance() float64 {
+	sum := 0.0
+	for _, name := range grips {
+		sum += m.Resistance[name]
+	}
+	return sum
 }
 
 // momentumOf multiplies the named parts.
 func momentumOf(parts map[string]gauge, used []string) Momentum {
 	m := Momentum{Grip: 1, Momentum: 1}
+	resistance := map[string]float64{}
 	for _, name := range used {
 		m.Momentum *= parts[name].value
 		if slices.Contains(grips, name) {
 			m.Grip *= parts[name].value
+			resistance[name] = math.Abs(math.Log(parts[name].value)) // of a share: the logarithm is at most 0
 		}
 	}
 	m.Friction = 1 - m.Grip
+	if m.Grip > 0 && len(resistance) > 0 {
+		m.Resistance = resistance
+	}
 	return m
 }
 

@@ -49,6 +49,7 @@ type MomentumPeriod struct {
 	Days       float64        `json:"days" doc:"Elapsed, in units of 24 hours"`
 	Speed      *float64       `json:"speed" doc:"Opportunities a day"`
 	Friction   *float64       `json:"friction"`
+	Resistance *Resistance    `json:"resistance" doc:"Where the friction is: it adds up over the joints; null when nothing is left of one"`
 	Weight     *float64       `json:"weight"`
 	Momentum   *float64       `json:"momentum" doc:"L, over the parts used"`
 	Index      *float64       `json:"index" doc:"M, 100 is the baseline; null without enough data"`
@@ -66,6 +67,12 @@ type MomentumPeriod struct {
 	Segments []MomentumSegment `json:"segments" doc:"What each moved the index by; empty unless asked for with by"`
 	Levers   []Lever           `json:"levers" doc:"What moving each part would bring, the largest first"`
 	Behind   []Behind          `json:"behind" doc:"What each part was computed from, with links to the calls"`
+}
+
+// Resistance is friction as a sum over its joints.
+type Resistance struct {
+	Total float64            `json:"total" doc:"−ln(1 − friction)"`
+	Parts map[string]float64 `json:"parts" doc:"−ln of each part"`
 }
 
 // MomentumParts are the parts as measured, also where there are too few cases
@@ -326,7 +333,7 @@ func (w *wheel) period(p Period, c Counts, cmp Comparison) MomentumPeriod {
 		}
 		own = momentumOf(g, m.PartsUsed)
 	}
-	m.Friction, m.Momentum = number(own.Friction), number(own.Momentum)
+	m.Friction, m.Momentum, m.Resistance = number(own.Friction), number(own.Momentum), resistanceOf(own)
 	if cmp.Index == nil {
 		return m
 	}
@@ -337,6 +344,24 @@ func (w *wheel) period(p Period, c Counts, cmp Comparison) MomentumPeriod {
 	}
 	m.Change = changeOf(cmp)
 	return m
+}
+
+func resistanceOf(m Momentum) *Resistance {
+	if m.Resistance == nil {
+		return nil
+	}
+	r := &Resistance{Total: tidy(m.resistance()), Parts: map[string]float64{}}
+	for name, x := range m.Resistance {
+		r.Parts[name] = tidy(x)
+	}
+	return r
+}
+
+func (p MomentumPeriod) resistance() *float64 {
+	if p.Resistance == nil {
+		return nil
+	}
+	return &p.Resistance.Total
 }
 
 func changeOf(cmp Comparison) *Change {
@@ -445,7 +470,7 @@ func (r *MomentumReport) Table() Table {
 		{"line", true}, {"from", true}, {"until", true},
 	}}
 	for _, name := range []string{
-		"days", "opportunities", "reached", "prompt", "handled", "won", "kept", "content", "speed", "friction", "weight",
+		"days", "opportunities", "reached", "prompt", "handled", "won", "kept", "content", "speed", "friction", "resistance", "weight",
 		"momentum", "index", "index_smoothed", "interval_low", "interval_high", "changed", "change_speed", "change_friction", "change_weight",
 	} {
 		t.Columns = append(t.Columns, Column{Name: name})
@@ -481,7 +506,7 @@ func (p MomentumPeriod) texts() []string {
 	texts := []string{
 		p.From, p.Until, numberText(&p.Days), countText(p.Parts.Opportunities), numberText(p.Parts.Reached), numberText(p.Parts.Prompt),
 		numberText(p.Parts.Handled), numberText(p.Parts.Won), numberText(p.Parts.Kept), numberText(p.Parts.Content),
-		numberText(p.Speed), numberText(p.Friction), numberText(p.Weight), numberText(p.Momentum), numberText(p.Index), numberText(p.Smoothed),
+		numberText(p.Speed), numberText(p.Friction), numberText(p.resistance()), numberText(p.Weight), numberText(p.Momentum), numberText(p.Index), numberText(p.Smoothed),
 		endText(p.Interval, 0), endText(p.Interval, 1),
 	}
 	texts = append(texts, fmt.Sprint(p.Changed))

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/callwheel/callwheel"
+	"github.com/callwheel/callwheel/scripts/draws"
 )
 
 func fieldsOf(err error) []callwheel.FieldError {
@@ -183,7 +184,7 @@ func (c Counts) scaled(k float64) Counts {
 }
 
 func TestMomentumKeepsItsAxiomsOnRandomPeriods(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draws.Thousands(t, func(t *rapid.T) {
 		p, q, r := drawCounts(t, "p"), drawCounts(t, "q"), drawCounts(t, "r")
 		c := Compare(p, q)
 		for _, x := range []float64{c.Period.Momentum, c.Baseline.Momentum, c.Period.Friction, c.Baseline.Friction, c.StdError} {
@@ -282,7 +283,7 @@ func TestMomentumKeepsItsAxiomsOnRandomPeriods(t *testing.T) {
 }
 
 func TestSegmentsAddUpToTheChangeOfTheAccount(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draws.Thousands(t, func(t *rapid.T) {
 		draw := func(when string) (Counts, Segments) {
 			groups, total := Segments{}, Counts{Days: rapid.Float64Range(1, 90).Draw(t, when+" days")}
 			var prompt, handled float64

@@ -17,11 +17,14 @@ func shrunken(groups []casesOf) (rates []*float64) {
 	p, m := pool(groups)
 	for i, g := range groups {
 		if p != nil {
-			rates[i] = number((float64(g.x) + m**p) / (float64(g.n) + m))
+			rates[i] = number(g.drawn(*p, m))
 		}
 	}
 	return rates
 }
+
+// drawn is the group's rate drawn towards a pooled one that counts as m cases.
+func (g casesOf) drawn(p, m float64) float64 { return (float64(g.x) + m*p) / (float64(g.n) + m) }
 
 // pool is the pooled rate and its strength in cases.
 func pool(groups []casesOf) (rate *float64, strength float64) {

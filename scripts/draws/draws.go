@@ -9,8 +9,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"testing"
 
-	_ "pgregory.net/rapid" // whose flags must be there first
+	"pgregory.net/rapid" // whose flags must be there first
 )
 
 func init() {
@@ -21,4 +22,16 @@ func init() {
 	if err := flag.Set("rapid.seed", seed); err != nil {
 		panic(fmt.Sprintf("RAPID_SEED: %v", err))
 	}
+}
+
+// Thousands checks a property on 2,000 cases, unless the command line says how
+// many.
+func Thousands(t *testing.T, property func(*rapid.T)) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() == checks.DefValue {
+		_ = checks.Value.Set("2000")
+		defer func() { _ = checks.Value.Set(checks.DefValue) }()
+	}
+	rapid.Check(t, property)
 }
