@@ -106,7 +106,7 @@ var Definitions = []Definition{
 	{"parts", "The parts of friction and speed as measured, also where there are too few cases to use them.", ""},
 	{"counts", "What the parts were counted from.", ""},
 	{"phases", "Persons a day who reach each phase: attract (tried to reach the business), engage (were reached and won), delight (kept what they bought and are content), and the gain.", "attract = v, engage = v·reached·won, delight = v·reached·won·kept·content"},
-	{"gain", "Opportunities that a period's callers earned again (repeat purchases and referred leads), for each opportunity. The wheel is said to turn by itself only when the lower end of gain_interval is above 1.", "repeat purchases and referred leads of the period's callers ÷ opportunities"},
+	{"gain", "Opportunities that the customers of a period's opportunities brought in the return window after (90 days unless set otherwise), for each of its opportunities: customers who try to reach the business again after they bought, and persons whom they sent. Each is counted once, for the opportunity on which that customer last bought. The plain share of such opportunities among all is the same only when the wheel neither gains nor loses speed. Until gain_complete it can only grow. The wheel is said to turn by itself only when the lower end of gain_interval is above 1.", "earned opportunities of the period's customers ÷ opportunities"},
 	{"sessions", "Sessions that came to the page. One that comes to it again is counted once.", ""},
 	{"found", "Places on the page that show one of the printed numbers, of each session the most at a time.", ""},
 	{"swapped", "Places on which the visitor's own number was shown instead, of each session the most at a time.", ""},

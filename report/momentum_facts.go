@@ -118,7 +118,7 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 	if err := db.Select(ctx, &w.ratings, `SELECT call_id, kind, value, given_at FROM feedback WHERE account_id = ? AND given_at >= ? AND given_at < ?`, a.ID, lo, hi); err != nil {
 		return nil, fmt.Errorf("read feedback: %w", err)
 	}
-	if err := db.Select(ctx, &w.referrals, `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ? AND referred_at < ?`, a.ID, hi); err != nil {
+	if err := db.Select(ctx, &w.referrals, `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ?`, a.ID); err != nil {
 		return nil, fmt.Errorf("read referrals: %w", err)
 	}
 	return w, w.readPeople(ctx, db, from, until)
@@ -585,7 +585,7 @@ func (w *wheel) countReturns(s slice, groups tallies) {
 	}
 	sent := map[string]bool{}
 	for _, r := range w.referrals {
-		if lead, ok := w.leads[cmp.Or(w.people.canon[r.Referred], r.Referred)]; ok && inside(lead.at) && !sent[r.Referred] {
+		if lead, ok := w.leads[w.canonical(r.Referred)]; ok && inside(lead.at) && !sent[r.Referred] {
 			sent[r.Referred] = true
 			c.Referrals += s.weigh(lead.at)
 		}
@@ -605,67 +605,4 @@ func (one *person) boughtAt() []int64 {
 	}
 	slices.Sort(list)
 	return list
-}
-
-// gain traces what the callers of a period earned again since: repeat purchases
-// and referred leads, for each of its opportunities, with its 95 % interval. It
-// is nil when that cannot be told.
-func (w *wheel) gain(p Period, c Counts) (*float64, *Interval) {
-	if c.Opportunities < 30 || c.Won == 0 {
-		return nil, nil
-	}
-	cohort := map[string]bool{}
-	for _, a := range w.within(p) {
-		if a.caller != "" {
-			cohort[a.caller] = true
-		}
-	}
-	earned := 0.0
-	from := store.Micros(p.From)
-	for name := range cohort {
-		if one := w.people.persons[name]; one != nil {
-			for i, at := range one.boughtAt() {
-				if i > 0 && at >= from {
-					earned++
-				}
-			}
-		}
-	}
-	for _, r := range w.referrals {
-		if _, lead := w.leads[cmp.Or(w.people.canon[r.Referred], r.Referred)]; lead && cohort[r.Referrer] && r.At >= from {
-			earned++
-		}
-	}
-	bounds := poisson(earned)
-	return number(earned / c.Opportunities), &Interval{tidy(bounds[0] / c.Opportunities), tidy(bounds[1] / c.Opportunities)}
-}
-
-// stays is the share of the customers who bought in the return window before
-// the last one and, in the last one, bought again or sent somebody: the r of a
-// wheel whose step is that window. n is how many there were.
-func (w *wheel) stays(end int64) (share float64, n int) {
-	window := w.by.ReturnDays * day
-	last, before := span64{end - window, end}, span64{end - 2*window, end - window}
-	in := func(s span64, at int64) bool { return at >= s.from && at < s.until }
-	sent := map[string]bool{}
-	for _, r := range w.referrals {
-		if in(last, r.At) {
-			sent[cmp.Or(w.people.canon[r.Referrer], r.Referrer)] = true
-		}
-	}
-	stayed := 0
-	for name, one := range w.people.persons {
-		bought := one.boughtAt()
-		if !slices.ContainsFunc(bought, func(at int64) bool { return in(before, at) }) {
-			continue
-		}
-		n++
-		if sent[name] || slices.ContainsFunc(bought, func(at int64) bool { return in(last, at) }) {
-			stayed++
-		}
-	}
-	if n == 0 {
-		return 0, 0
-	}
-	return float64(stayed) / float64(n), n
 }

@@ -245,6 +245,9 @@ func writePhases(b *strings.Builder, f MomentumPhases) {
 	fmt.Fprintf(b, "\npersons a day: attract %s, engage %s, delight %s\n", valueText(f.Attract.Flow), valueText(f.Engage.Flow), valueText(f.Delight.Flow))
 	if f.Gain != nil {
 		fmt.Fprintf(b, "gain %.3g (%.3g to %.3g)", *f.Gain, f.GainInterval[0], f.GainInterval[1])
+		if !f.GainComplete {
+			b.WriteString(" so far")
+		}
 		switch {
 		case f.SelfSustaining:
 			b.WriteString(": the wheel turns by itself")

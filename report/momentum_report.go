@@ -110,9 +110,10 @@ type MomentumPhases struct {
 	Attract Phase    `json:"attract" doc:"Persons who tried to reach the business"`
 	Engage  Phase    `json:"engage" doc:"Of those, who were reached and, where that is known, won"`
 	Delight Phase    `json:"delight" doc:"Of those, who kept what they bought and are content"`
-	Gain    *float64 `json:"gain" doc:"Opportunities earned again for each opportunity"`
+	Gain    *float64 `json:"gain" doc:"Opportunities that the period's customers earned, for each of its opportunities"`
 
-	GainInterval   *Interval `json:"gain_interval" doc:"95 %, from the number of those earned"`
+	GainInterval   *Interval `json:"gain_interval" doc:"95 %, from the number of those earned and how they bunch in few customers"`
+	GainComplete   bool      `json:"gain_complete" doc:"Whether the return window of the last opportunity is over; until then the gain can only grow"`
 	Multiplier     *float64  `json:"multiplier" doc:"What each push is multiplied by once the wheel has settled, 1/(1 − gain); null when it never does"`
 	SelfSustaining bool      `json:"self_sustaining" doc:"Whether the wheel turns without pushes: only if the lower end of gain_interval is above 1"`
 	Turn           *Turn     `json:"turn" doc:"How the wheel goes on when nobody pushes; null where its rates are not measured"`
@@ -185,7 +186,7 @@ func (d *Desk) Momentum(ctx context.Context, q MomentumQuery) (*MomentumReport, 
 		if past := historyFrom(qu.period.From, qu.period.Until, qu.zone, by); past.Before(from) {
 			from = past
 		}
-		w, err := readWheel(ctx, db, qu.account, by, from, until, d.now())
+		w, err := readWheel(ctx, db, qu.account, by, from, readUntil(until, d.now(), by), d.now())
 		if err != nil {
 			return err
 		}
@@ -409,11 +410,12 @@ func phases(g map[string]gauge, used []string) MomentumPhases {
 // phases adds the gain of a period and how the wheel goes on by itself.
 func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 	f := &m.Phases
-	f.Gain, f.GainInterval = w.gain(p, c)
-	if f.Gain != nil {
-		f.SelfSustaining = f.GainInterval[0] > 1
-		if *f.Gain < 1 {
-			f.Multiplier = number(1 / (1 - *f.Gain))
+	if cohort, ok := w.gain(p, c); ok {
+		f.Gain, f.GainComplete = number(cohort.gain), cohort.complete
+		f.GainInterval = &Interval{tidy(cohort.interval[0]), tidy(cohort.interval[1])}
+		f.SelfSustaining = cohort.interval[0] > 1
+		if cohort.gain < 1 {
+			f.Multiplier = number(1 / (1 - cohort.gain))
 		}
 	}
 	g := c.gauges()

@@ -1,0 +1,163 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// cohortGain is what the opportunities of a period earned.
+type cohortGain struct {
+	gain     float64 // earned opportunities for each opportunity
+	interval Interval
+	complete bool // nothing more can be earned
+}
+
+// gain traces the opportunities that the customers of a period's opportunities
+// brought within the return window after it. ok is false where that cannot be
+// told.
+func (w *wheel) gain(p Period, c Counts) (g cohortGain, ok bool) {
+	if c.Opportunities < 30 || c.Won == 0 {
+		return g, false
+	}
+	tried := map[string]float64{}
+	alone := 0.0 // who did not say who they are earn nothing
+	for _, a := range w.within(p) {
+		if a.caller == "" {
+			alone++
+			continue
+		}
+		tried[w.canonical(a.caller)]++
+	}
+	earned := w.earned(p)
+	sum := 0.0
+	for _, n := range earned {
+		sum += n
+	}
+	g.gain = sum / c.Opportunities
+	// What one customer earns comes in bunches: the interval is that of a count of
+	// as many independent ones as vary as much.
+	squares := alone * g.gain * g.gain
+	for name, n := range tried {
+		d := earned[name] - g.gain*n
+		squares += d * d
+	}
+	bunch := 1.0
+	if sum > 0 {
+		bunch = math.Max(1, squares/sum)
+	}
+	bounds := poisson(sum / bunch)
+	g.interval = Interval{bounds[0] * bunch / c.Opportunities, bounds[1] * bunch / c.Opportunities}
+	g.complete = !w.earnsUntil(p).After(time.UnixMicro(w.now))
+	return g, true
+}
+
+// earnsUntil is the end of the return window of a period's last opportunity.
+func (w *wheel) earnsUntil(p Period) time.Time {
+	return p.Until.Add(time.Duration(w.by.ReturnDays) * 24 * time.Hour)
+}
+
+// earned counts by customer the opportunities that follow from those of a period.
+// An opportunity is earned when its person has bought before, or was sent by
+// somebody who has and has not bought yet. It follows from the opportunity on
+// which that customer last bought, which began at most a return window before.
+// Each has at most one that it follows from, so that periods add up.
+func (w *wheel) earned(p Period) map[string]float64 {
+	sender := map[string]referral{}
+	for _, r := range w.referrals {
+		name := w.canonical(r.Referred)
+		if first, ok := sender[name]; !ok || cmp.Or(cmp.Compare(r.At, first.At), cmp.Compare(r.Referrer, first.Referrer)) < 0 {
+			sender[name] = r
+		}
+	}
+	after := w.within(Period{From: p.From, Until: w.earnsUntil(p), Zone: p.Zone})
+	began := map[string][]int64{}
+	for _, a := range after {
+		if a.caller != "" {
+			name := w.canonical(a.caller)
+			began[name] = append(began[name], a.at)
+		}
+	}
+	earned := map[string]float64{}
+	for _, a := range after {
+		customer := w.canonical(a.caller)
+		bought := w.lastBought(customer, a.at)
+		if r, sent := sender[customer]; sent && bought == nil {
+			customer = w.canonical(r.Referrer)
+			bought = w.lastBought(customer, min(a.at, r.At+1))
+		}
+		if bought == nil {
+			continue
+		}
+		from := lastBefore(began[customer], *bought+1)
+		if from != nil && p.contains(*from) && a.at-*from <= w.by.ReturnDays*day {
+			earned[customer]++
+		}
+	}
+	return earned
+}
+
+// canonical is the person behind a name.
+func (w *wheel) canonical(name string) string { return cmp.Or(w.people.canon[name], name) }
+
+// lastBought is when a person last bought before an instant; nil for never.
+func (w *wheel) lastBought(name string, before int64) *int64 {
+	one := w.people.persons[name]
+	if one == nil {
+		return nil
+	}
+	return lastBefore(one.boughtAt(), before)
+}
+
+// lastBefore is the last of ascending instants before another; nil for none.
+func lastBefore(list []int64, before int64) *int64 {
+	i, _ := slices.BinarySearch(list, before)
+	if i == 0 {
+		return nil
+	}
+	return &list[i-1]
+}
+
+// stays is the share of the customers who bought in the return window before
+// the last one and, in the last one, bought again or sent somebody: the r of a
+// wheel whose step is that window. n is how many there were.
+func (w *wheel) stays(end int64) (share float64, n int) {
+	window := w.by.ReturnDays * day
+	last, before := span64{end - window, end}, span64{end - 2*window, end - window}
+	in := func(s span64, at int64) bool { return at >= s.from && at < s.until }
+	sent := map[string]bool{}
+	for _, r := range w.referrals {
+		if in(last, r.At) {
+			sent[w.canonical(r.Referrer)] = true
+		}
+	}
+	stayed := 0
+	for name, one := range w.people.persons {
+		bought := one.boughtAt()
+		if !slices.ContainsFunc(bought, func(at int64) bool { return in(before, at) }) {
+			continue
+		}
+		n++
+		if sent[name] || slices.ContainsFunc(bought, func(at int64) bool { return in(last, at) }) {
+			stayed++
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return float64(stayed) / float64(n), n
+}
+
+// readUntil is how far the facts of a range must be read: until its opportunities
+// can earn no more, or now.
+func readUntil(until, now time.Time, by Yardsticks) time.Time {
+	end := until.Add(time.Duration(by.ReturnDays) * 24 * time.Hour)
+	if end.After(now) {
+		end = now
+	}
+	if end.Before(until) {
+		return until
+	}
+	return end
+}
