@@ -1,9 +1,11 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -511,4 +513,72 @@ func TestContributionsDoNotDependOnTheOrderOfTheParts(t *testing.T) {
 			t.Fatalf("got %v in all, want %v", sum, product(now)-product(before))
 		}
 	})
+}
+
+// The same events have the same momentum under any zone, and under any database of
+// zones, if the instants of the period are the same: here New York as Berlin's
+// rules would have it.
+func TestMomentumKnowsInstantsNotZones(t *testing.T) {
+	zones := []*time.Location{zoneOf(t, "America/New_York"), time.FixedZone("America/New_York", -4*3600), time.UTC, zoneOf(t, "Australia/Lord_Howe")}
+	if berlin, err := os.ReadFile(zoneFile("Europe/Berlin")); err == nil { // a machine may have no zone files
+		other, err := time.LoadLocationFromTZData("America/New_York", berlin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zones = append(zones, other)
+	}
+	draws.Thousands(t, func(t *rapid.T) {
+		w := newGainWheel()
+		hours := rapid.SliceOfN(rapid.Float64Range(0, 120*24), 30, 60).Draw(t, "hours")
+		slices.Sort(hours)
+		for i, h := range hours {
+			w.tried(fmt.Sprint(i%7), i%5 == 0, h)
+		}
+		from, until := rapid.IntRange(0, 59).Draw(t, "from"), rapid.IntRange(60, 120).Draw(t, "until")
+		var first Counts
+		for i, zone := range zones {
+			p := gainDays(from, until)
+			p.Zone = zone
+			c := w.counts(p)
+			c.Dispersion = 0 // of local days: it widens the interval, and moves nothing
+			if i == 0 {
+				first = c
+			} else if c != first {
+				t.Fatalf("in %s: got %+v, want %+v", zone, c, first)
+			}
+		}
+	})
+}
+
+func zoneFile(name string) string {
+	for _, dir := range []string{"/usr/share/zoneinfo", runtime.GOROOT() + "/lib/time/zoneinfo"} {
+		if _, err := os.Stat(dir + "/" + name); err == nil {
+			return dir + "/" + name
+		}
+	}
+	return ""
+}
+
+// A call an hour is 24 a day, however long the day was.
+func TestADayOf23HoursIsNotFaster(t *testing.T) {
+	zone := zoneOf(t, "America/New_York")
+	start := dayStart(time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC), zone)
+	w := &wheel{by: DefaultYardsticks(), now: start.AddDate(1, 0, 0).UnixMicro(), people: &people{}}
+	for h := range 40 * 24 {
+		w.attempts = append(w.attempts, attempt{at: start.Add(time.Duration(h) * time.Hour).UnixMicro(), reached: h%4 > 0, wait: 5})
+	}
+	count := func(date int, days int) Counts {
+		first := time.Date(2025, 3, date, 0, 0, 0, 0, time.UTC)
+		return w.counts(Period{From: dayStart(first, zone), Until: dayStart(first.AddDate(0, 0, days), zone), Zone: zone})
+	}
+	for date, opportunities := range map[int]float64{8: 24, 9: 23, 10: 24} {
+		c := count(date, 1)
+		if c.Opportunities != opportunities || c.gauges()[partSpeed].value != 24 {
+			t.Errorf("March %d: got %v attempts, %v a day; want %v and 24", date, c.Opportunities, c.gauges()[partSpeed].value, opportunities)
+		}
+	}
+	c := Compare(count(2, 4), count(8, 4)) // 96 hours and 95
+	if c.Index == nil || math.Abs(c.Change[partSpeed]) > 1e-9 {
+		t.Errorf("speed is said to have moved the index by %v", c.Change[partSpeed])
+	}
 }
