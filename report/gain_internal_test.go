@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,15 +67,10 @@ func TestThePlainShareIsTheGainOnlyAtEquilibrium(t *testing.T) {
 			for i, name := range today {
 				w.tried(name, true, float64(24*d)+float64(i)/1000)
 			}
-			if d == 3 {
-				if share := float64(len(last)/4) / float64(size); share != c.share {
-					t.Fatalf("share: got %v, want %v", share, c.share)
-				}
-			}
 			last, size = today, size*c.growth
 		}
-		if f := w.gainOf(gainDays(3, 4)); f.Gain == nil || *f.Gain != 0.25 {
-			t.Errorf("growing %d times a day: got %+v, want a gain of a quarter", c.growth, f)
+		if f := w.gainOf(gainDays(3, 4)); f.Gain == nil || *f.Gain != 0.25 || math.Abs(*f.EarnedShare-c.share) > 1e-9 {
+			t.Errorf("growing %d times a day: got %+v, want a gain of a quarter and a share of %v", c.growth, f, c.share)
 		}
 	}
 }
@@ -134,7 +130,7 @@ func TestEarnedOpportunitiesAreCountedOnce(t *testing.T) {
 		}
 		whole := gainDays(0, 90)
 		sum := func(p Period) (n float64) {
-			for _, x := range w.earned(p) {
+			for _, x := range w.earned(p, w.senders()) {
 				n += x
 			}
 			return n
@@ -192,4 +188,130 @@ func (w *wheel) follows(b attempt) bool {
 		}
 	}
 	return began >= 0 && b.at-began <= w.by.ReturnDays*day
+}
+
+// A shop of which everything is known: c = 0.8·0.25, d = 0.95·0.85, f = 1.2 and, of
+// twelve customers of the window before, six came again in the last one, r = ½.
+func TestHowTheWheelGoesOnByItself(t *testing.T) {
+	w := newGainWheel()
+	p := gainDays(180, 208)
+	for i := range 12 {
+		name := fmt.Sprint(i)
+		w.tried(name, true, float64(24*(60+i)))
+		if i < 6 {
+			w.tried(name, true, float64(24*(130+i)))
+		}
+	}
+	for i := range 560 {
+		w.tried("", false, float64(24*180)+float64(i))
+	}
+	var m MomentumPeriod
+	w.phases(&m, p, growthBase)
+	turn := m.Phases.Turn
+	if turn == nil || turn.StepDays != 90 {
+		t.Fatalf("got %+v", m.Phases)
+	}
+	x := 0.8 * 0.25 * 0.95 * 0.85 * 1.2
+	near(t, "customers", turn.Customers, 0.2)
+	near(t, "delighted", turn.Delighted, 0.8075)
+	near(t, "earned", turn.Earned, 1.2)
+	near(t, "stay", turn.Stay, 0.5)
+	near(t, "gain", turn.Gain, x/0.5)
+	// ρ solves ρ³ − ρ²/2 = x.
+	if rho := turn.Growth; math.Abs(rho*rho*(rho-0.5)-x) > 1e-9 || rho >= 1 {
+		t.Errorf("growth: got %v", rho)
+	}
+	near(t, "coast", *turn.CoastDays, 90*math.Ln2/-math.Log(turn.Growth))
+	if turn.Thousand != nil {
+		t.Errorf("a thousand times as fast after %v days, though it slows down", *turn.Thousand)
+	}
+	// 20 a day for 90 days, of which nobody's customer is one.
+	near(t, "pushes", turn.Pushes, 1800)
+	near(t, "attract", turn.Settles.Attract, 1800/(1-x/0.5))
+	near(t, "engage", turn.Settles.Engage, 0.2*turn.Settles.Attract)
+	near(t, "delight", turn.Settles.Delight, 0.8075*turn.Settles.Engage/0.5)
+
+	// With ten times the returns it turns by its own rates, and never settles.
+	many := growthBase
+	many.Repeats *= 10
+	m = MomentumPeriod{}
+	w.phases(&m, p, many)
+	turn = m.Phases.Turn
+	if turn.Growth <= 1 || turn.CoastDays != nil || turn.Settles != nil || turn.Thousand == nil {
+		t.Fatalf("got %+v, want it to grow", turn)
+	}
+	near(t, "a thousandfold", *turn.Thousand, 90*math.Log(1000)/math.Log(turn.Growth))
+	if m.Phases.SelfSustaining {
+		t.Error("rates are no proof: the cohort has earned nothing yet")
+	}
+}
+
+// Each part counts from so many cases on, and not one earlier.
+func TestEveryPartHasItsGate(t *testing.T) {
+	for _, c := range []struct {
+		part string
+		less func(*Counts)
+		want string
+	}{
+		{partSpeed, func(c *Counts) { c.Opportunities, c.Reached = 29, 25 }, "not enough data: 30 attempts needed, 29 seen"},
+		{partReached, func(c *Counts) { c.Opportunities, c.Reached = 29, 25 }, "not enough data: 30 attempts needed, 29 seen"},
+		{partPrompt, func(c *Counts) { c.Prompt.N = 19 }, "not enough data: 20 reached needed, 19 seen"},
+		{partHandled, func(c *Counts) { c.Handled.N = 9 }, "not enough data: 10 scored calls needed, 9 seen"},
+		{partWon, func(c *Counts) { c.Leads, c.Won = 19, 10 }, "not enough data: 20 matured leads needed, 19 seen"},
+		{partWon, func(c *Counts) { c.Won = 4 }, "not enough data: 5 won needed, 4 seen"},
+		{partKept, func(c *Counts) { c.Sales = 9 }, "not enough data: 10 sales needed, 9 seen"},
+		{partContent, func(c *Counts) { c.Answers = 9 }, "not enough data: 10 answers needed, 9 seen"},
+		{partWeight, func(c *Counts) { c.CustomerDays = 899 }, "not enough data: 900 customer-days needed, 899 seen"},
+		{partWeight, func(c *Counts) { c.Repeats, c.Referrals = 3, 1 }, "not enough data: 5 returns needed, 4 seen"},
+	} {
+		least := growth
+		least.Opportunities, least.Reached, least.Prompt.N, least.Handled.N, least.Leads, least.Won = 30, 25, 20, 10, 20, 5
+		least.Sales, least.Answers, least.Detractors, least.CustomerDays, least.Repeats, least.Referrals = 10, 10, 1, 900, 3, 2
+		if full := Compare(least, growth); len(full.Parts) != len(partNames) || len(full.Missing) != 0 {
+			t.Fatalf("the least of everything: got %v without %v", full.Parts, full.Missing)
+		}
+		c.less(&least)
+		for where, compared := range map[string]Comparison{"baseline": Compare(least, growth), "period": Compare(growth, least)} {
+			if slices.Contains(compared.Parts, c.part) || !slices.ContainsFunc(compared.Missing, func(g Gap) bool {
+				return g.Part == c.part && g.Where == where && g.Message == c.want
+			}) {
+				t.Errorf("%s of the %s: got %v without %v, want it left out: %s", c.part, where, compared.Parts, compared.Missing, c.want)
+			}
+			if _, moved := compared.Change[c.part]; moved || compared.Enough != (c.part != partSpeed && c.part != partReached) {
+				t.Errorf("%s of the %s: got change %v, enough %v", c.part, where, compared.Change, compared.Enough)
+			}
+		}
+	}
+}
+
+// The page says which of the two it is, a wheel that slows down or one that grows
+// a thousandfold by itself, and claims the second only when it is sure.
+func TestThePageClaimsNoMoreThanIsSure(t *testing.T) {
+	days := func(x float64) *float64 { return &x }
+	for _, c := range []struct {
+		phases        MomentumPhases
+		says, saysNot string
+	}{
+		{
+			MomentumPhases{Gain: days(0.4), GainInterval: &Interval{0.3, 0.5}, GainComplete: true, Multiplier: days(1 / 0.6), Turn: &Turn{CoastDays: days(80)}},
+			"gain 0.4 (0.3 to 0.5): each push counts 1.67 times; without pushes the wheel comes to rest\nwithout pushes half is left after 80 days; it never becomes a thousand times as fast by itself\n",
+			"so far",
+		},
+		{
+			MomentumPhases{Gain: days(1.1), GainInterval: &Interval{0.9, 1.3}, Turn: &Turn{Thousand: days(900)}},
+			"so far: not sure that the wheel turns by itself\nwithout pushes it would be a thousand times as fast after 900 days by its rates, of which nobody can be sure yet\n",
+			"the wheel turns by itself\n",
+		},
+		{
+			MomentumPhases{Gain: days(1.8), GainInterval: &Interval{1.6, 2}, GainComplete: true, SelfSustaining: true, Turn: &Turn{Thousand: days(700)}},
+			": the wheel turns by itself\nwithout pushes it would be a thousand times as fast after 700 days\n",
+			"sure",
+		},
+	} {
+		var b strings.Builder
+		writePhases(&b, c.phases)
+		if !strings.Contains(b.String(), c.says) || strings.Contains(strings.ReplaceAll(b.String(), "not sure that the wheel turns by itself\n", ""), c.saysNot) {
+			t.Errorf("got %s\nwant %s without %s", b.String(), c.says, c.saysNot)
+		}
+	}
 }

@@ -13,7 +13,11 @@ type Flow struct {
 }
 
 // Stages are persons in the three stages.
-type Stages struct{ Attract, Engage, Delight float64 }
+type Stages struct {
+	Attract float64 `json:"attract"`
+	Engage  float64 `json:"engage"`
+	Delight float64 `json:"delight"`
+}
 
 // possible says whether the rates are rates: only then has the wheel figures.
 func (f Flow) possible() bool {

@@ -11,7 +11,8 @@ import (
 type cohortGain struct {
 	gain     float64 // earned opportunities for each opportunity
 	interval Interval
-	complete bool // nothing more can be earned
+	complete bool    // nothing more can be earned
+	share    float64 // of its own opportunities that were earned, by whomever
 }
 
 // gain traces the opportunities that the customers of a period's opportunities
@@ -23,14 +24,18 @@ func (w *wheel) gain(p Period, c Counts) (g cohortGain, ok bool) {
 	}
 	tried := map[string]float64{}
 	alone := 0.0 // who did not say who they are earn nothing
+	senders := w.senders()
 	for _, a := range w.within(p) {
+		if _, bought := w.broughtBy(a, senders); bought != nil {
+			g.share += 1 / c.Opportunities
+		}
 		if a.caller == "" {
 			alone++
 			continue
 		}
 		tried[w.canonical(a.caller)]++
 	}
-	earned := w.earned(p)
+	earned := w.earned(p, senders)
 	sum := 0.0
 	for _, n := range earned {
 		sum += n
@@ -58,19 +63,36 @@ func (w *wheel) earnsUntil(p Period) time.Time {
 	return p.Until.Add(time.Duration(w.by.ReturnDays) * 24 * time.Hour)
 }
 
-// earned counts by customer the opportunities that follow from those of a period.
-// An opportunity is earned when its person has bought before, or was sent by
-// somebody who has and has not bought yet. It follows from the opportunity on
-// which that customer last bought, which began at most a return window before.
-// Each has at most one that it follows from, so that periods add up.
-func (w *wheel) earned(p Period) map[string]float64 {
-	sender := map[string]referral{}
+// senders is by whom each person was sent first.
+func (w *wheel) senders() map[string]referral {
+	list := map[string]referral{}
 	for _, r := range w.referrals {
 		name := w.canonical(r.Referred)
-		if first, ok := sender[name]; !ok || cmp.Or(cmp.Compare(r.At, first.At), cmp.Compare(r.Referrer, first.Referrer)) < 0 {
-			sender[name] = r
+		if first, ok := list[name]; !ok || cmp.Or(cmp.Compare(r.At, first.At), cmp.Compare(r.Referrer, first.Referrer)) < 0 {
+			list[name] = r
 		}
 	}
+	return list
+}
+
+// broughtBy is the customer who brought an opportunity, and when they last bought
+// before; nil for nobody. A person who has bought brings their own; one who has
+// not is brought by whoever sent them, if that is a customer.
+func (w *wheel) broughtBy(a attempt, senders map[string]referral) (customer string, bought *int64) {
+	customer = w.canonical(a.caller)
+	bought = w.lastBought(customer, a.at)
+	if r, sent := senders[customer]; sent && bought == nil {
+		customer = w.canonical(r.Referrer)
+		bought = w.lastBought(customer, min(a.at, r.At+1))
+	}
+	return customer, bought
+}
+
+// earned counts by customer the opportunities that follow from those of a period.
+// One that a customer brought follows from the opportunity on which that customer
+// last bought, if that began at most a return window before. Each has at most one
+// that it follows from, so that periods add up.
+func (w *wheel) earned(p Period, senders map[string]referral) map[string]float64 {
 	after := w.within(Period{From: p.From, Until: w.earnsUntil(p), Zone: p.Zone})
 	began := map[string][]int64{}
 	for _, a := range after {
@@ -81,12 +103,7 @@ func (w *wheel) earned(p Period) map[string]float64 {
 	}
 	earned := map[string]float64{}
 	for _, a := range after {
-		customer := w.canonical(a.caller)
-		bought := w.lastBought(customer, a.at)
-		if r, sent := sender[customer]; sent && bought == nil {
-			customer = w.canonical(r.Referrer)
-			bought = w.lastBought(customer, min(a.at, r.At+1))
-		}
+		customer, bought := w.broughtBy(a, senders)
 		if bought == nil {
 			continue
 		}

@@ -22,6 +22,8 @@ import (
 //     what she calls for after buying again from January: 1.
 //   - c8 calls 91 days after: too late.
 //   - c9 buys and calls again within January: 1.
+//
+// Of the 40 themselves two were earned: what c6 called for, and c9's second.
 func TestTheGainOfACohortIsWhatItsCustomersEarned(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
@@ -84,8 +86,8 @@ func TestTheGainOfACohortIsWhatItsCustomersEarned(t *testing.T) {
 			w.now = when(day + "T12:00:00Z")
 			for _, q := range []report.MomentumQuery{alone, among} {
 				f := january(q).Phases
-				if num(f.Gain) != "0.125" || f.GainComplete != complete || f.SelfSustaining || f.Multiplier == nil || math.Abs(*f.Multiplier-1/0.875) > 1e-9 {
-					t.Errorf("on %s, from %s: got %+v, want 5 of 40, complete %v", day, q.From, f, complete)
+				if num(f.Gain) != "0.125" || f.GainComplete != complete || f.SelfSustaining || num(f.EarnedShare) != "0.05" || f.Multiplier == nil || math.Abs(*f.Multiplier-1/0.875) > 1e-9 {
+					t.Errorf("on %s, from %s: got %+v, want 5 of 40, a share of 2 of 40, complete %v", day, q.From, f, complete)
 				}
 				// The squares about the mean are 6.1875, so five count as 5 ÷ 1.2375,
 				// with Byar's limits.

@@ -261,7 +261,11 @@ func writePhases(b *strings.Builder, f MomentumPhases) {
 	if t := f.Turn; t != nil && t.CoastDays != nil {
 		fmt.Fprintf(b, "without pushes half is left after %.0f days; it never becomes a thousand times as fast by itself\n", *t.CoastDays)
 	} else if t != nil && t.Thousand != nil {
-		fmt.Fprintf(b, "without pushes it would be a thousand times as fast after %.0f days\n", *t.Thousand)
+		fmt.Fprintf(b, "without pushes it would be a thousand times as fast after %.0f days", *t.Thousand)
+		if !f.SelfSustaining {
+			b.WriteString(" by its rates, of which nobody can be sure yet")
+		}
+		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
 }

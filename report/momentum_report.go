@@ -115,6 +115,7 @@ type MomentumPhases struct {
 	GainInterval   *Interval `json:"gain_interval" doc:"95 %, from the number of those earned and how they bunch in few customers"`
 	GainComplete   bool      `json:"gain_complete" doc:"Whether the return window of the last opportunity is over; until then the gain can only grow"`
 	Multiplier     *float64  `json:"multiplier" doc:"What each push is multiplied by once the wheel has settled, 1/(1 − gain); null when it never does"`
+	EarnedShare    *float64  `json:"earned_share" doc:"Share of the period's opportunities that customers brought: the gain only while the wheel neither gains nor loses speed"`
 	SelfSustaining bool      `json:"self_sustaining" doc:"Whether the wheel turns without pushes: only if the lower end of gain_interval is above 1"`
 	Turn           *Turn     `json:"turn" doc:"How the wheel goes on when nobody pushes; null where its rates are not measured"`
 }
@@ -128,6 +129,8 @@ type Turn struct {
 	Stay      float64  `json:"stay" doc:"Share of the customers of the step before who came back or sent somebody in this one"`
 	Gain      float64  `json:"gain" doc:"By these rates: customers·delighted·earned ÷ (1 − stay)"`
 	Growth    float64  `json:"growth" doc:"What a step changes the wheel by"`
+	Pushes    float64  `json:"pushes" doc:"Opportunities of a step that no customer brought"`
+	Settles   *Stages  `json:"settles" doc:"Persons in each phase, a step, once the wheel has settled under these pushes: attract = pushes ÷ (1 − gain); null when it never does"`
 	CoastDays *float64 `json:"coast_days" doc:"Until half of it is left; null when it does not slow down"`
 	Thousand  *float64 `json:"thousandfold_days" doc:"Until it turns a thousand times as fast; null for never"`
 }
@@ -413,6 +416,7 @@ func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 	if cohort, ok := w.gain(p, c); ok {
 		f.Gain, f.GainComplete = number(cohort.gain), cohort.complete
 		f.GainInterval = &Interval{tidy(cohort.interval[0]), tidy(cohort.interval[1])}
+		f.EarnedShare = number(cohort.share)
 		f.SelfSustaining = cohort.interval[0] > 1
 		if cohort.gain < 1 {
 			f.Multiplier = number(1 / (1 - cohort.gain))
@@ -444,6 +448,12 @@ func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 	f.Turn = &Turn{
 		StepDays: step, Customers: tidy(flow.Customers), Delighted: tidy(delighted), Earned: tidy(flow.Earned), Stay: tidy(stay),
 		Gain: tidy(gain), Growth: tidy(growth),
+	}
+	if f.EarnedShare != nil && c.Days > 0 {
+		f.Turn.Pushes = tidy(c.Opportunities / c.Days * step * (1 - *f.EarnedShare))
+		if s, ok := flow.Equilibrium(f.Turn.Pushes); ok {
+			f.Turn.Settles = &Stages{tidy(s.Attract), tidy(s.Engage), tidy(s.Delight)}
+		}
 	}
 	if steps, ok := flow.Coast(); ok {
 		f.Turn.CoastDays = number(steps * step)
