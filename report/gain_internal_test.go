@@ -130,7 +130,7 @@ func TestEarnedOpportunitiesAreCountedOnce(t *testing.T) {
 		}
 		whole := gainDays(0, 90)
 		sum := func(p Period) (n float64) {
-			for _, x := range w.earned(p, w.senders()) {
+			for _, x := range w.earned(p) {
 				n += x
 			}
 			return n

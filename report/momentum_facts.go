@@ -68,6 +68,7 @@ type wheel struct {
 	won       map[string]reachedAt
 	of        map[string]*call // the calls that were read, and those of the persons
 	enquiries map[string]enquiry
+	returned  *returned // once it was asked for
 }
 
 type scoredCall struct {

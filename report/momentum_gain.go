@@ -24,23 +24,19 @@ func (w *wheel) gain(p Period, c Counts) (g cohortGain, ok bool) {
 	}
 	tried := map[string]float64{}
 	alone := 0.0 // who did not say who they are earn nothing
-	senders := w.senders()
 	for _, a := range w.within(p) {
-		if _, bought := w.broughtBy(a, senders); bought != nil {
-			g.share += 1 / c.Opportunities
-		}
 		if a.caller == "" {
 			alone++
 			continue
 		}
 		tried[w.canonical(a.caller)]++
 	}
-	earned := w.earned(p, senders)
+	earned := w.earned(p)
 	sum := 0.0
 	for _, n := range earned {
 		sum += n
 	}
-	g.gain = sum / c.Opportunities
+	g.gain, g.share = sum/c.Opportunities, w.brought(p)/c.Opportunities
 	// What one customer earns comes in bunches: the interval is that of a count of
 	// as many independent ones as vary as much.
 	squares := alone * g.gain * g.gain
@@ -88,31 +84,71 @@ func (w *wheel) broughtBy(a attempt, senders map[string]referral) (customer stri
 	return customer, bought
 }
 
-// earned counts by customer the opportunities that follow from those of a period.
-// One that a customer brought follows from the opportunity on which that customer
-// last bought, if that began at most a return window before. Each has at most one
-// that it follows from, so that periods add up.
-func (w *wheel) earned(p Period, senders map[string]referral) map[string]float64 {
-	after := w.within(Period{From: p.From, Until: w.earnsUntil(p), Zone: p.Zone})
+// returned are the opportunities that customers brought: when they were, and which
+// opportunity each follows from.
+type returned struct {
+	at      []int64 // ascending
+	follows []following
+}
+
+// following is an opportunity that follows from another of a customer, which began
+// at an instant.
+type following struct {
+	from     int64
+	customer string
+}
+
+// traceReturns finds once which opportunities customers brought. One follows from
+// the opportunity on which that customer last bought, if that began at most a
+// return window before. Each has at most one that it follows from, so that periods
+// add up.
+func (w *wheel) traceReturns() *returned {
+	if w.returned != nil {
+		return w.returned
+	}
 	began := map[string][]int64{}
-	for _, a := range after {
+	for _, a := range w.attempts {
 		if a.caller != "" {
 			name := w.canonical(a.caller)
 			began[name] = append(began[name], a.at)
 		}
 	}
-	earned := map[string]float64{}
-	for _, a := range after {
+	w.returned = &returned{}
+	senders := w.senders()
+	for _, a := range w.attempts {
 		customer, bought := w.broughtBy(a, senders)
 		if bought == nil {
 			continue
 		}
-		from := lastBefore(began[customer], *bought+1)
-		if from != nil && p.contains(*from) && a.at-*from <= w.by.ReturnDays*day {
-			earned[customer]++
+		w.returned.at = append(w.returned.at, a.at)
+		if from := lastBefore(began[customer], *bought+1); from != nil && a.at-*from <= w.by.ReturnDays*day {
+			w.returned.follows = append(w.returned.follows, following{*from, customer})
 		}
 	}
+	slices.SortStableFunc(w.returned.follows, func(a, b following) int { return cmp.Compare(a.from, b.from) })
+	return w.returned
+}
+
+// earned counts by customer the opportunities that follow from those of a period.
+func (w *wheel) earned(p Period) map[string]float64 {
+	list := w.traceReturns().follows
+	find := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(list, t.UnixMicro(), func(f following, at int64) int { return cmp.Compare(f.from, at) })
+		return i
+	}
+	earned := map[string]float64{}
+	for _, f := range list[find(p.From):find(p.Until)] {
+		earned[f.customer]++
+	}
 	return earned
+}
+
+// brought is how many opportunities of a period customers brought.
+func (w *wheel) brought(p Period) float64 {
+	at := w.traceReturns().at
+	from, _ := slices.BinarySearch(at, p.From.UnixMicro())
+	until, _ := slices.BinarySearch(at, p.Until.UnixMicro())
+	return float64(until - from)
 }
 
 // canonical is the person behind a name.
