@@ -226,7 +226,7 @@ func (w *bruteTown) pushes() []push {
 		}
 		lastCall[c.caller] = c.at
 		one := &list[open[c.caller]]
-		wait := -1.0
+		var wait float64
 		switch {
 		case c.outcome == "answered":
 			wait = float64(c.at-one.at)/1e6 + float64(c.ring)
