@@ -191,9 +191,11 @@ func TestARealChartIsAlarmedInTheWeekThatWentWrong(t *testing.T) {
 		Baseline   int     `json:"baseline_days"`
 		Share      float64 `json:"p_bar"`
 		Sigma      float64 `json:"sigma_z"`
+		Range      float64 `json:"mean_moving_range"`
 		FirstAlert string  `json:"first_alert_after_baseline"`
 		Rows       []struct {
 			Date  string
+			Z     float64 `json:"z_corrected"`
 			Cusum float64 `json:"cusum_high"`
 		}
 	}
@@ -228,11 +230,24 @@ func TestARealChartIsAlarmedInTheWeekThatWentWrong(t *testing.T) {
 	if math.Abs(c.Share-want.Share) > 1e-12 || math.Abs(c.Sigma-want.Sigma) > 1e-9 {
 		t.Errorf("got p %v and σ %v, want %v and %v", c.Share, c.Sigma, want.Share, want.Sigma)
 	}
+	if math.Abs(c.Sigma*1.128-want.Range) > 1e-9 {
+		t.Errorf("mean moving range: got %v, want %v", c.Sigma*1.128, want.Range)
+	}
 	statistic := c.run(days)
+	// Uncorrected, nearly every day would be beyond three standard deviations.
+	beyond := 0
+	for _, d := range days {
+		if math.Abs((chart{Share: c.Share, Sigma: 1}).raw(d)) > 3 {
+			beyond++
+		}
+	}
+	if share := float64(beyond) / float64(len(days)); share < 0.9 {
+		t.Errorf("without correction %.3f of the days are beyond three standard deviations, want nearly all", share)
+	}
 	first := ""
 	for i, r := range want.Rows {
-		if math.Abs(statistic[i]-r.Cusum) > 1e-8 {
-			t.Errorf("%s: got %.9f, want %.9f", r.Date, statistic[i], r.Cusum)
+		if z := c.raw(days[i]) / c.Sigma; math.Abs(z-r.Z) > 1e-8 || math.Abs(statistic[i]-r.Cusum) > 1e-8 {
+			t.Errorf("%s: got z %.9f and %.9f, want %.9f and %.9f", r.Date, z, statistic[i], r.Z, r.Cusum)
 		}
 		if first == "" && i >= want.Baseline && statistic[i] > chartLimit {
 			first = r.Date

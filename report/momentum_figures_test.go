@@ -572,3 +572,40 @@ func TestADayOf23HoursIsNotFaster(t *testing.T) {
 		t.Errorf("speed is said to have moved the index by %v", c.Change[partSpeed])
 	}
 }
+
+func TestTheChartOfTheExampleInEveryFigure(t *testing.T) {
+	var all struct {
+		Cusum struct {
+			K, H, P0        float64
+			Offered, Missed []float64
+			Z, High         []float64
+			First           int `json:"first_alert_index_1_based"`
+		}
+		Runs struct {
+			K  float64
+			H4 struct {
+				One float64 `json:"one_sided"`
+			}
+			H5 struct {
+				One float64 `json:"one_sided"`
+			}
+		} `json:"cusum_arl"`
+	}
+	oracle(t, &all, "oracles", "statistics.json")
+	want := all.Cusum
+	if want.K != chartSlack || want.H != chartLimit || all.Runs.K != chartSlack || all.Runs.H4.One != 335.37 || all.Runs.H5.One != 930.88 {
+		t.Fatalf("got %+v, want the slack and the limit of the charts", all)
+	}
+	c := chart{Share: want.P0, Sigma: 1}
+	s := 0.0
+	for i, n := range want.Offered {
+		day := lost{n, want.Missed[i]}
+		s = c.step(s, day)
+		if math.Abs(c.raw(day)-want.Z[i]) > 5e-7 || math.Abs(s-want.High[i]) > 5e-7 {
+			t.Errorf("day %d: got z %.6f and %.6f, want %v and %v", i+1, c.raw(day), s, want.Z[i], want.High[i])
+		}
+		if over := s > chartLimit; over != (i+1 >= want.First) {
+			t.Errorf("day %d: alarmed %v, want it from day %d on", i+1, over, want.First)
+		}
+	}
+}
