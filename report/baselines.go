@@ -86,6 +86,11 @@ func (r baselineRow) baseline() (Baseline, error) {
 		}
 	}
 	b.Yardsticks = b.Yardsticks.asFrozen()
+	// A chart of kept without a spread is of whole refunds; days are no longer
+	// counted so.
+	if b.charts[partKept].Spread == 0 {
+		delete(b.charts, partKept)
+	}
 	return b, nil
 }
 

@@ -202,6 +202,12 @@
 //     leads that bought within 30 days, younger ones left out), kept (sold value
 //     not given back), content (answering customers who are no detractors).
 //   - W (weight): 1 + 90 × (repeat purchases + referred leads) ÷ customer-days.
+//   - g (gain): opportunities that a period's customers brought, by trying again
+//     after they bought or by sending somebody, for each of its opportunities. Each
+//     is counted once, for the opportunity on which its customer last bought, up to
+//     90 days after it. Above 1 the wheel would turn by itself.
+//   - θ in prompt is the median patience of the account's own callers (Kaplan and
+//     Meier; answered calls are censored) once 50 have given up, else 120 s.
 //
 // In segments a call belongs to the source or campaign of its attribution, a form
 // or a chat to those that it names itself. No agent has one.

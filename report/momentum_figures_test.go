@@ -609,3 +609,21 @@ func TestTheChartOfTheExampleInEveryFigure(t *testing.T) {
 		}
 	}
 }
+
+// Scores that are all alike say nothing of how much others vary: the next day is
+// judged as if each case were lost or kept, and not by the noise of an addition.
+func TestScoresThatAreAllAlikeAreNoSpread(t *testing.T) {
+	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	w := &wheel{by: DefaultYardsticks(), now: start.AddDate(1, 0, 0).UnixMicro(), people: &people{}}
+	for i := range 300 {
+		w.scores = append(w.scores, scoredCall{start.Add(time.Duration(i) * time.Hour).UnixMicro(), "", 0.7})
+	}
+	of := w.daily(gainDays(0, 12))[partHandled]
+	c, ok := newChart(of.days, of.spread)
+	if !ok || c.Spread != 0 {
+		t.Fatalf("got %+v, want a chart of shares", c)
+	}
+	if s := c.step(0, lost{24, 24 * 0.3001}); s != 0 {
+		t.Errorf("a hair worse: got %v", s)
+	}
+}

@@ -77,8 +77,10 @@ func (w *wheel) daily(p Period) map[string]watched {
 		marks, back = marks.join(c.handled), back.join(c.back)
 	}
 	for joint, of := range map[string]weighed{partHandled: marks, partKept: back} {
-		if w, ok := list[joint]; ok {
-			w.spread = of.sample().SD
+		// Cases that are all alike say nothing of how much others vary.
+		if sd := of.sample().SD; sd > 1e-9 {
+			w := list[joint]
+			w.spread = sd
 			list[joint] = w
 		}
 	}

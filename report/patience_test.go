@@ -152,6 +152,12 @@ func TestAnOldBaselineKeepsItsWait(t *testing.T) {
 			w.exec(`UPDATE baselines SET yardsticks = ? WHERE account_id = ?`, fmt.Sprintf(`{"prompt_target_seconds":20,"prompt_half_seconds":%d,"attempt_gap_seconds":1800,
 				"callback_hours":24,"hangup_seconds":5,"maturity_days":30,"return_days":90,"half_life_days":14,"won_stage":"won"}`, seconds), acct)
 			y := w.momentum(report.MomentumQuery{From: "2025-02-10", Until: "2025-03-10"}).Yardsticks
+			// Its chart of whole refunds is not compared with shares of sales.
+			w.exec(`UPDATE sales SET refunded_micros = value_micros / 2 WHERE account_id = ?`, acct)
+			w.exec(`UPDATE baselines SET charts = '{"kept":{"share":0.01,"sigma":1}}' WHERE account_id = ?`, acct)
+			if m := w.momentum(report.MomentumQuery{From: "2025-02-10", Until: "2025-03-10"}); len(m.Alerts) != 0 {
+				t.Errorf("a chart of whole refunds: got %+v", m.Alerts)
+			}
 			if y.PromptHalfSeconds != int64(seconds) || y.PromptHalfFrom != from {
 				t.Errorf("%d s: got %d from %s, want it kept from %s", seconds, y.PromptHalfSeconds, y.PromptHalfFrom, from)
 			}
