@@ -50,6 +50,10 @@ type Model struct {
 	Grouped bool
 	// Positions says that the credit is told by the position of the touch, too.
 	Positions bool
+	// Ages says that the model looks at how long before the conversion each touch
+	// was: what it divides depends on more than the order of the touches, and
+	// conversions over one path must be divided one by one.
+	Ages bool
 	// Moments says that the model looks at when the person became a lead,
 	// qualified and won.
 	Moments bool
@@ -84,7 +88,7 @@ var models = []Model{
 	{Name: "shaped"},
 	{Name: "w_shaped", Text: "w_shaped 30/30/30/10", Credit: wShaped, Moments: true},
 	{Name: "full_path", Text: "full_path 22.5/22.5/22.5/22.5/10", Credit: fullPath, Moments: true},
-	{Name: "time_decay"},
+	{Name: "time_decay", Ages: true},
 	{Name: "shapley", Credit: shapley, Grouped: true},
 	{Name: "shapley_ordered", Credit: shapley, Grouped: true, Positions: true},
 	{Name: "markov", Grouped: true},

@@ -169,9 +169,8 @@ func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet
 			p.giveWhole(b, s, list)
 			continue
 		}
-		for _, v := range list {
-			s.give(v, v.parts(b, v.shares(b, s.qu), func(share) int64 { return v.at }))
-		}
+		newCounter(b, s).each(list, func(v conversion, ways []way) []way { return v.ways(s.qu, ways) },
+			func(c *counted) { s.give(b, c) })
 	}
 	return nil
 }

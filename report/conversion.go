@@ -308,30 +308,34 @@ type branch struct {
 	touch     *touch // of holders who are only known by their source; nil for a path
 }
 
+// The readings of conversions that are not in doubt.
+var (
+	whole     = []branch{{weight: 1}}
+	untracked = []branch{{weight: 1, untracked: true}}
+)
+
 // branches says how a conversion's credit is divided before any path is looked
 // at. The weights add up to 1.
 func (v conversion) branches(qu question) []branch {
-	whole := []branch{{weight: 1}}
-	untracked := []branch{{weight: 1, untracked: true}}
 	switch {
 	case v.call == nil:
 		return whole
 	case qu.Reading == Expected:
-		return v.expected(qu.CreditFor, whole, untracked)
+		return v.expected(qu.CreditFor)
 	case v.call.tracked() || qu.CreditFor != ForCall:
 		return whole
 	}
 	return untracked
 }
 
-func (v conversion) expected(goal Goal, whole, untracked []branch) []branch {
+func (v conversion) expected(goal Goal) []branch {
 	var list []branch
 	rest := 1.0
 	for _, c := range v.call.candidates() {
 		weight := min(c.Weight, rest)
 		br := branch{weight: weight, visitor: c.VisitorID, callID: v.call.ID}
 		if c.VisitorID == "" {
-			br.touch = &touch{sourceID: c.SourceID, source: c.Source, medium: c.Medium}
+			br.touch = &touch{arrival: &arrival{sourceID: c.SourceID, source: c.Source, medium: c.Medium}}
 		}
 		list = append(list, br)
 		rest -= weight
@@ -381,40 +385,24 @@ func (v conversion) eligible(br branch, window time.Duration, after int64) []tou
 	return within
 }
 
-// share is a touch, or a row that is no source, and its part of the credit.
-type share struct {
-	touch    touch
-	literal  string
-	weight   float64
-	position int // of the touch in its path, from 1; 0 for none
-}
-
-// shares divides the conversion over its path.
-func (v conversion) shares(b *book, qu question) []share {
+// ways says how the conversion came about. They are appended to list.
+func (v conversion) ways(qu question, list []way) []way {
 	if qu.stored() {
-		return []share{v.stored()}
+		return append(list, v.stored())
 	}
-	var list []share
 	for _, br := range v.branches(qu) {
-		if br.untracked {
-			list = append(list, share{literal: UntrackedRow, weight: br.weight})
-			continue
-		}
-		if br.touch != nil {
-			list = append(list, share{touch: *br.touch, weight: br.weight})
-			continue
-		}
-		path := v.eligible(br, qu.window, v.prev)
-		if len(path) == 0 {
-			list = append(list, share{literal: v.nothing(), weight: br.weight})
-			continue
-		}
-		for i, w := range qu.model.Credit(v.path(b, qu, path)) {
-			if w == 0 {
-				continue
+		w := way{weight: br.weight}
+		switch {
+		case br.untracked:
+			w.literal = UntrackedRow
+		case br.touch != nil:
+			w.path, w.alone = []touch{*br.touch}, true
+		default:
+			if w.path = v.eligible(br, qu.window, v.prev); len(w.path) == 0 {
+				w.literal = v.nothing()
 			}
-			list = append(list, share{touch: path[i], weight: br.weight * w, position: i + 1})
 		}
+		list = append(list, w)
 	}
 	return list
 }
@@ -430,45 +418,14 @@ func (v conversion) nothing() string {
 	return NoneRow
 }
 
-// atHorizon divides a sale over the touches of the span before it, whatever the
-// person bought in between.
-func (v conversion) atHorizon(b *book, qu question, days int) []share {
+// atHorizon says how a sale came about in the span before it, whatever the
+// person bought in between; none without a touch. It is appended to list.
+func (v conversion) atHorizon(qu question, days int, list []way) []way {
 	if qu.stored() {
-		return v.storedAtHorizon(days)
+		return append(list, v.storedAtHorizon(days)...)
 	}
-	path := v.eligible(branch{}, time.Duration(days)*24*time.Hour, noPrev)
-	if len(path) == 0 {
-		return nil
-	}
-	var list []share
-	for i, w := range qu.model.Credit(v.path(b, qu, path)) {
-		if w == 0 {
-			continue
-		}
-		list = append(list, share{touch: path[i], weight: w})
+	if path := v.eligible(branch{}, spanOf(days), noPrev); len(path) > 0 {
+		list = append(list, way{weight: 1, path: path})
 	}
 	return list
-}
-
-// parts turns shares into what lines receive: money divided in micros so that
-// it adds up.
-func (v conversion) parts(b *book, list []share, at func(share) int64) []part {
-	weights := make([]float64, len(list))
-	for i, s := range list {
-		weights[i] = s.weight
-	}
-	revenues, contributions := divide(v.value, weights), divide(v.margin, weights)
-	parts := make([]part, len(list))
-	for i, s := range list {
-		var c cell
-		if s.literal != "" {
-			c.literal(s.literal)
-		} else {
-			c = s.touch.cell(b)
-		}
-		c.ofCall(b, v.call)
-		c.at = at(s)
-		parts[i] = part{cell: c, weight: s.weight, revenue: revenues[i], contribution: contributions[i], position: s.position}
-	}
-	return parts
 }

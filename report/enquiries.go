@@ -115,7 +115,7 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 		for _, one := range holders[e.Person] {
 			if !one.explains(met, e) {
 				one.touches = append(one.touches, touch{
-					id: e.ID, at: e.At, name: e.Person, source: e.Source, medium: e.Medium, campaign: e.Campaign,
+					id: e.ID, at: e.At, name: e.Person, arrival: p.arrivals.of(arrival{source: e.Source, medium: e.Medium, campaign: e.Campaign}),
 				})
 			}
 		}

@@ -42,10 +42,12 @@ func namedAs(err error, asked, model, prefix string) []callwheel.FieldError {
 	return list
 }
 
-// channel is what models that depend on the grouping call the touch: its names
-// in the dimensions by which rows are grouped or filtered.
-func (qu question) channel(b *book, t touch) string {
-	c := t.cell(b)
+// channel is what models that depend on the grouping call the touch.
+func (qu question) channel(b *book, t touch) string { return qu.names(t.cell(b)) }
+
+// names is what a touch is called in the dimensions by which rows are grouped or
+// filtered, whatever the case.
+func (qu question) names(c cell) string {
 	var names []string
 	for i, d := range Dimensions[:touchNames] {
 		if qu.about(d) {

@@ -15,30 +15,32 @@ import (
 // person's names it is known; call is the call that was itself the touch, ""
 // for one on a site and for a form or a chat.
 type touch struct {
-	id       string
-	at       int64
-	name     string
-	call     string
-	sourceID string
-	source   string
-	medium   string
-	campaign string
-	term     string
-	content  string
-	landing  string
+	id   string
+	at   int64
+	name string
+	call string
+	*arrival
 }
 
-// arrival is what a touch tells about where it came from. Most are alike.
+// arrival is what a touch tells about where it came from. Most are alike: those
+// of one report's persons share one.
 type arrival struct{ sourceID, source, medium, campaign, term, content, landing string }
 
-func (t touch) arrival() arrival {
-	return arrival{t.sourceID, t.source, t.medium, t.campaign, t.term, t.content, t.landing}
+// arrivals finds those that are alike.
+type arrivals map[arrival]*arrival
+
+func (all arrivals) of(from arrival) *arrival {
+	known, ok := all[from]
+	if !ok {
+		known = &from
+		all[from] = known
+	}
+	return known
 }
 
 // cell puts the touch's names into a cell.
 func (t touch) cell(b *book) cell {
-	from := t.arrival()
-	names, ok := b.arrivals[from]
+	names, ok := b.arrivals[*t.arrival]
 	if !ok {
 		names = &[touchNames]string{
 			b.source(t.sourceID, t.source), orNone(t.medium), orNone(t.campaign), orNone(t.term), orNone(t.content), orNone(t.landing),
@@ -46,7 +48,7 @@ func (t touch) cell(b *book) cell {
 		if b.arrivals == nil {
 			b.arrivals = map[arrival]*[touchNames]string{}
 		}
-		b.arrivals[from] = names
+		b.arrivals[*t.arrival] = names
 	}
 	var c cell
 	copy(c.names[:], names[:])
@@ -145,13 +147,14 @@ type people struct {
 	canon   map[string]string // alias → person
 	persons map[string]*person
 	calls   map[string]*call
+	arrivals
 }
 
 // reach bounds the touches that matter.
 type reach struct{ from, until int64 }
 
 func loadPeople(ctx context.Context, db store.Querier, accountID string, s seeds, within reach) (*people, error) {
-	p := &people{db: db, account: accountID, canon: map[string]string{}, persons: map[string]*person{}, calls: map[string]*call{}}
+	p := &people{db: db, account: accountID, canon: map[string]string{}, persons: map[string]*person{}, calls: map[string]*call{}, arrivals: arrivals{}}
 	steps := []struct {
 		what string
 		do   func(context.Context) error
@@ -425,6 +428,10 @@ type touchRow struct {
 	Landing  string `db:"landing_page"`
 }
 
+func (t *touchRow) arrival() arrival {
+	return arrival{t.SourceID, t.Source, t.Medium, t.Campaign, t.Term, t.Content, t.Landing}
+}
+
 // loadTouches reads the touches under every name of the persons, and makes
 // touches of the calls, forms and chats that are ones.
 func (p *people) loadTouches(ctx context.Context, within reach) error {
@@ -448,8 +455,7 @@ func (p *people) loadTouches(ctx context.Context, within reach) error {
 			}
 			if c.isTouch() && c.StartedAt >= within.from && c.StartedAt < within.until {
 				one.touches = append(one.touches, touch{
-					id: c.ID, at: c.StartedAt, name: one.name, call: c.ID, sourceID: c.SourceID, source: c.Source,
-					medium: c.Medium, campaign: c.Campaign, term: c.Term, content: c.Content, landing: c.LandingPage,
+					id: c.ID, at: c.StartedAt, name: one.name, call: c.ID, arrival: p.arrivals.of(c.arrival()),
 				})
 			}
 		}
@@ -457,8 +463,7 @@ func (p *people) loadTouches(ctx context.Context, within reach) error {
 	err := p.eachTouch(ctx, sortedKeys(holders), within, func(t *touchRow) {
 		for _, one := range holders[t.Person] {
 			one.touches = append(one.touches, touch{
-				id: t.ID, at: t.At, name: t.Person, sourceID: t.SourceID, source: t.Source,
-				medium: t.Medium, campaign: t.Campaign, term: t.Term, content: t.Content, landing: t.Landing,
+				id: t.ID, at: t.At, name: t.Person, arrival: p.arrivals.of(t.arrival()),
 			})
 		}
 	})

@@ -33,16 +33,12 @@ func earnHorizons(ctx context.Context, db store.Querier, b *book, s *sheet, peri
 	if err := p.finish(ctx, b, s); err != nil {
 		return err
 	}
-	for _, v := range p.conversions(ForSale, qu.account, b, sold) {
-		for h, days := range horizonDays {
-			var inside []part
-			for _, one := range v.parts(b, v.atHorizon(b, qu, days), func(sh share) int64 { return sh.touch.at }) {
-				if period.contains(one.cell.at) {
-					inside = append(inside, one)
-				}
-			}
-			s.earn(h, v, inside)
-		}
+	list := p.conversions(ForSale, qu.account, b, sold)
+	for h, days := range horizonDays {
+		k := newCounter(b, s)
+		k.inside = &period
+		k.each(list, func(v conversion, ways []way) []way { return v.atHorizon(qu, days, ways) },
+			func(c *counted) { s.earn(b, h, c, period.contains) })
 	}
 	return nil
 }

@@ -439,6 +439,8 @@ func (p prepared) spans(zone *time.Location) ([]span64, error) {
 }
 
 // period is the span seen in a zone.
+func (r span64) contains(at int64) bool { return at >= r.from && at < r.until }
+
 func (r span64) period(zone *time.Location) Period {
 	return Period{From: store.FromMicros(r.from), Until: store.FromMicros(r.until), Zone: zone}
 }

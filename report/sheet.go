@@ -134,21 +134,30 @@ func (s *sheet) wantsTags() bool {
 	return filtered || slices.Contains(s.qu.GroupBy, Tag)
 }
 
-// place returns the lines that the cell belongs to, none when a filter keeps it
-// out. There are several only for a call with several tags in rows by tag.
-func (s *sheet) place(c cell) []*line {
-	tags := c.tags
+// admits says whether the filters let the cell in, and with which of its tags.
+func (s *sheet) admits(c cell) (tags []string, ok bool) {
+	tags = c.tags
 	for d, want := range s.qu.Filters {
 		if d == Tag {
 			tags = slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return fold(t) != fold(want) })
 			if len(tags) == 0 && !(want == NoneRow && len(c.tags) == 0) {
-				return nil
+				return nil, false
 			}
 			continue
 		}
 		if fold(c.names[slices.Index(Dimensions, d)]) != fold(want) {
-			return nil
+			return nil, false
 		}
+	}
+	return tags, true
+}
+
+// place returns the lines that the cell belongs to, none when a filter keeps it
+// out. There are several only for a call with several tags in rows by tag.
+func (s *sheet) place(c cell) []*line {
+	tags, ok := s.admits(c)
+	if !ok {
+		return nil
 	}
 	if !slices.Contains(s.qu.GroupBy, Tag) || len(tags) == 0 {
 		return []*line{s.line(c, NoneRow)}
@@ -252,12 +261,17 @@ type part struct {
 	revenue      int64
 	contribution int64
 	position     int
+	place        int
 }
 
-// give adds one conversion: each part to its line, or in equal shares to its
-// lines, and to the total.
-func (s *sheet) give(v conversion, parts []part) {
-	if s.credit(v, parts) {
+// give adds conversions: each part to its line, or in equal shares to its lines,
+// and to the total.
+func (s *sheet) give(b *book, c *counted) {
+	parts := c.parts(b, c.shares(b, s.qu), func(share) int64 { return c.at })
+	if !s.credit(c, parts) {
+		return
+	}
+	for _, v := range c.noted {
 		s.noteMoney(v)
 	}
 }
@@ -275,8 +289,9 @@ func (s *sheet) noteMoney(v conversion) {
 
 // credit is give without noting what could not be counted. It says whether any
 // part had a line.
-func (s *sheet) credit(v conversion, parts []part) bool {
-	revenues := map[*line]int64{}
+func (s *sheet) credit(c *counted, parts []part) bool {
+	type taking struct{ credit, squares float64 }
+	taken := map[*line]taking{}
 	for _, p := range parts {
 		s.spread(p, func(l *line, credit float64, revenue, contribution int64) {
 			l.credit += credit
@@ -285,28 +300,42 @@ func (s *sheet) credit(v conversion, parts []part) bool {
 			}
 			l.revenue += revenue
 			l.contribution += contribution
-			revenues[l] += revenue
+			of := taken[l]
+			of.credit += credit
+			switch {
+			case c.aged == nil:
+				share := of.credit / c.times
+				of.squares = share * share * c.squares
+			case l == &s.total:
+				of.squares = c.aged.all
+			default:
+				share := credit / p.weight // its rows by tag have equal ones
+				of.squares = share * share * c.aged.squares[c.aged.sums[p.place].row]
+			}
+			taken[l] = of
 		})
 	}
-	for l, revenue := range revenues {
-		l.squares += float64(revenue) / s.unit * (float64(revenue) / s.unit)
-		l.noMargin = l.noMargin || v.noMargin
-		l.revenueAbsent = l.revenueAbsent || v.foreign()
-		if revenue != 0 {
-			l.conversions++
-		}
+	for l, of := range taken {
+		l.squares += of.squares
+		l.noMargin = l.noMargin || c.noMargin
+		l.revenueAbsent = l.revenueAbsent || c.foreign()
+		l.conversions += c.valued
 	}
-	return len(revenues) > 0
+	return len(taken) > 0
 }
 
-// earn adds one sale's parts to a horizon of the ROI report.
-func (s *sheet) earn(h int, v conversion, parts []part) {
-	for _, p := range parts {
+// earn adds to a horizon of the ROI report what sales have earned for touches
+// inside.
+func (s *sheet) earn(b *book, h int, c *counted, inside func(at int64) bool) {
+	for _, p := range c.parts(b, c.shares(b, s.qu), func(sh share) int64 { return sh.touch.at }) {
+		if !inside(p.cell.at) {
+			continue
+		}
 		s.spread(p, func(l *line, credit float64, revenue, _ int64) {
 			at := &l.horizons[h]
 			at.credit += credit
 			at.revenue += revenue
-			at.absent = at.absent || v.foreign()
+			at.absent = at.absent || c.foreign()
 		})
 	}
 }

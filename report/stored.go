@@ -36,32 +36,34 @@ func (qu question) stored() bool { return qu.model.Name == StoredWinner }
 
 // stored gives the conversion to the attribution of its call. Without a call
 // nobody is known to have earned it.
-func (v conversion) stored() share {
+func (v conversion) stored() way {
 	switch {
 	case v.call == nil:
-		return share{literal: NoneRow, weight: 1}
+		return way{literal: NoneRow, weight: 1}
 	case !v.call.tracked():
-		return share{literal: UntrackedRow, weight: 1}
+		return way{literal: UntrackedRow, weight: 1}
 	}
-	return share{touch: v.call.touch(), weight: 1}
+	return way{path: []touch{v.call.touch()}, alone: true, weight: 1}
 }
 
 // storedAtHorizon is the sale's call, when it began in the days before the sale.
-func (v conversion) storedAtHorizon(days int) []share {
+func (v conversion) storedAtHorizon(days int) []way {
 	if v.call == nil || !v.call.tracked() || v.call.StartedAt > v.at || v.call.StartedAt < v.at-spanOf(days).Microseconds() {
 		return nil
 	}
-	return []share{v.stored()}
+	return []way{v.stored()}
 }
 
 func spanOf(days int) time.Duration { return time.Duration(days) * 24 * time.Hour }
 
 // touch is the call as a touch of what it was attributed to.
 func (c *call) touch() touch {
-	return touch{
-		id: c.ID, at: c.StartedAt, call: c.ID, sourceID: c.SourceID, source: c.Source,
-		medium: c.Medium, campaign: c.Campaign, term: c.Term, content: c.Content, landing: c.LandingPage,
-	}
+	from := c.arrival()
+	return touch{id: c.ID, at: c.StartedAt, call: c.ID, arrival: &from}
+}
+
+func (c *call) arrival() arrival {
+	return arrival{c.SourceID, c.Source, c.Medium, c.Campaign, c.Term, c.Content, c.LandingPage}
 }
 
 // loadSaleCalls reads the calls on which sales were booked that are not the
@@ -180,8 +182,7 @@ func (p *standing) cell(b *book) cell {
 		c.literal(NoneRow)
 		return c
 	case ofTracked:
-		t := touch{sourceID: p.SourceID, source: p.Source, medium: p.Medium, campaign: p.Campaign, term: p.Term, content: p.Content, landing: p.LandingPage}
-		c = t.cell(b)
+		c = touch{arrival: &arrival{p.SourceID, p.Source, p.Medium, p.Campaign, p.Term, p.Content, p.LandingPage}}.cell(b)
 	default:
 		c.literal(UntrackedRow)
 	}
@@ -383,16 +384,13 @@ func wonOutcomes(ctx context.Context, db store.Querier, b *book, s *sheet, perio
 
 // giveOne credits one conversion to its stored winner.
 func (s *sheet) giveOne(b *book, v conversion) {
-	s.give(v, v.parts(b, []share{v.stored()}, func(share) int64 { return v.at }))
+	s.give(b, s.once(v, v.stored()))
 }
 
 // earnOne adds what one conversion has earned for a call of the span.
 func (s *sheet) earnOne(b *book, v conversion, r span64) {
-	if v.call == nil || v.call.StartedAt < r.from || v.call.StartedAt >= r.until {
-		return
-	}
 	for h, days := range horizonDays {
-		s.earn(h, v, v.parts(b, v.storedAtHorizon(days), func(sh share) int64 { return sh.touch.at }))
+		s.earn(b, h, s.once(v, v.storedAtHorizon(days)...), r.contains)
 	}
 }
 
@@ -446,7 +444,7 @@ func giveStored(ctx context.Context, db store.Querier, b *book, s *sheet, ready 
 		spans = append(spans, r)
 	}
 	for _, v := range won {
-		if slices.ContainsFunc(spans, func(r span64) bool { return v.at >= r.from && v.at < r.until }) {
+		if slices.ContainsFunc(spans, func(r span64) bool { return r.contains(v.at) }) {
 			s.giveOne(b, v)
 		}
 	}

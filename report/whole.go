@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ func readVisitors(ctx context.Context, db store.Querier, accountID string, p Per
 // told apart by them.
 type cohort struct {
 	cell         cell
-	journeys     map[string]*attribution.Journey // by their channels' numbers
+	journeys     map[string]*attribution.Journey // by their channels
 	conversions  float64
 	revenue      int64
 	contribution int64
@@ -47,106 +46,64 @@ type cohort struct {
 
 // cohorts gathers them by key.
 type cohorts struct {
-	b        *book
-	s        *sheet
-	list     map[string]*cohort
-	named    map[arrival]*channel
-	channels map[string]*channel
-	path     []byte // of the journey that is looked for: the channels' numbers
+	*channels
+	s     *sheet
+	list  map[string]*cohort
+	names map[string]*[touchNames]string // of channels, by what the model calls them
 }
 
-func newCohorts(b *book, s *sheet) *cohorts {
-	return &cohorts{b: b, s: s, list: map[string]*cohort{}, named: map[arrival]*channel{}, channels: map[string]*channel{}}
-}
-
-// channel is what touches are told apart by, and what it is called in rows.
-type channel struct {
-	key    string
-	number uint32
-	names  [touchNames]string
-}
-
-// channel finds or makes the channel of a touch.
-func (all *cohorts) channel(t touch) *channel {
-	from := t.arrival()
-	known, ok := all.named[from]
-	if ok {
-		return known
-	}
-	c := t.cell(all.b)
-	key := all.s.qu.channel(all.b, t)
-	if known, ok = all.channels[key]; !ok {
-		known = &channel{key: key, number: uint32(len(all.channels)), names: [touchNames]string(c.names[:touchNames])}
-		all.channels[key] = known
-	}
-	for i := range known.names { // as rows do: which spelling is shown must not depend on the order of reading
-		known.names[i] = min(known.names[i], c.names[i])
-	}
-	all.named[from] = known
-	return known
-}
-
-// unpaid is a conversion of which some of the value could not be counted.
-type unpaid struct {
-	conversion
-	in     []*cohort
-	placed bool
+func newCohorts(c *channels, s *sheet) *cohorts {
+	return &cohorts{channels: c, s: s, list: map[string]*cohort{}, names: map[string]*[touchNames]string{}}
 }
 
 // giveWhole divides the conversions by a model that looks at all paths together.
 // Conversions without a touch are credited outside of it.
 func (p *people) giveWhole(b *book, s *sheet, list []conversion) {
-	all := newCohorts(b, s)
-	var short []unpaid
-	for _, v := range list {
-		in, placed := all.enter(v)
-		if v.foreign() || len(v.rated) > 0 {
-			short = append(short, unpaid{v, in, placed})
+	k := newCounter(b, s)
+	all := newCohorts(k.channels, s)
+	type entered struct {
+		*counted
+		in     []*cohort
+		placed bool
+	}
+	var noted []entered
+	k.each(list, func(v conversion, ways []way) []way { return v.ways(s.qu, ways) }, func(c *counted) {
+		in, placed := all.enter(c)
+		if len(c.noted) > 0 {
+			noted = append(noted, entered{c, in, placed})
 		}
-	}
-	for _, n := range p.unconverted(s.qu, b) {
-		all.pass(n)
-	}
+	})
+	all.passAll(p.unconverted(s.qu, b))
 	for _, key := range sortedKeys(all.list) {
 		all.divide(all.list[key])
 	}
-	for _, v := range short {
-		if !v.placed && !slices.ContainsFunc(v.in, func(c *cohort) bool { return c.placed }) {
+	for _, c := range noted {
+		if !c.placed && !slices.ContainsFunc(c.in, func(c *cohort) bool { return c.placed }) {
 			continue
 		}
-		s.noteMoney(v.conversion)
+		for _, v := range c.counted.noted {
+			s.noteMoney(v)
+		}
 	}
 }
 
-// enter adds a conversion to its cohorts, and credits at once what has no path.
-func (all *cohorts) enter(v conversion) (in []*cohort, placed bool) {
-	qu := all.s.qu
-	branches := v.branches(qu)
-	weights := make([]float64, len(branches))
-	for i, br := range branches {
-		weights[i] = br.weight
+// enter adds conversions to their cohorts, and credits at once what has no path.
+func (all *cohorts) enter(v *counted) (in []*cohort, placed bool) {
+	weights := make([]float64, len(v.ways))
+	for i, w := range v.ways {
+		weights[i] = w.weight
 	}
 	revenues, contributions := divide(v.value, weights), divide(v.margin, weights)
 	var outside []part
-	for i, br := range branches {
-		path := []touch{}
-		switch {
-		case br.touch != nil:
-			path = append(path, *br.touch)
-		case !br.untracked:
-			path = v.eligible(br, qu.window, v.prev)
-		}
+	for i, w := range v.ways {
 		var c cell
-		if len(path) == 0 {
-			c.literal(v.nothing())
-			if br.untracked {
-				c.literal(UntrackedRow)
-			}
+		if w.literal != "" {
+			c.literal(w.literal)
 		}
 		c.ofCall(all.b, v.call)
 		c.at = v.at
-		if len(path) == 0 {
-			outside = append(outside, part{cell: c, weight: br.weight, revenue: revenues[i], contribution: contributions[i]})
+		if w.literal != "" {
+			outside = append(outside, part{cell: c, weight: w.weight * v.times, revenue: revenues[i], contribution: contributions[i]})
 			continue
 		}
 		apart := all.s.apart(c)
@@ -157,10 +114,10 @@ func (all *cohorts) enter(v conversion) (in []*cohort, placed bool) {
 		money, margin := divide(revenues[i], equal), divide(contributions[i], equal)
 		for k, c := range apart {
 			one := all.of(c)
-			j := one.journey(all, path)
-			j.Conversions += br.weight * equal[k]
+			j := one.journey(all, w.path)
+			j.Conversions += w.weight * equal[k] * v.times
 			j.Value += float64(money[k])
-			one.conversions += br.weight * equal[k]
+			one.conversions += w.weight * equal[k] * v.times
 			one.revenue += money[k]
 			one.contribution += margin[k]
 			one.noMargin = one.noMargin || v.noMargin
@@ -171,17 +128,37 @@ func (all *cohorts) enter(v conversion) (in []*cohort, placed bool) {
 	return in, all.s.credit(v, outside)
 }
 
-// pass adds a path that did not convert: to each span of time in which one of
-// its touches lies. Where rows are told apart by what belongs to a call, no call
-// says where it belongs.
-func (all *cohorts) pass(n unconverted) {
-	qu := all.s.qu
-	if slices.ContainsFunc([]Dimension{TrackingNumber, Pool, AgentName, Tag}, qu.about) {
+// passAll adds paths that did not convert, alike ones together. Where rows are
+// told apart by what belongs to a call, no call says where they belong.
+func (all *cohorts) passAll(list []unconverted) {
+	if slices.ContainsFunc([]Dimension{TrackingNumber, Pool, AgentName, Tag}, all.qu.about) {
 		return
 	}
+	k := newCounter(all.b, all.s)
+	k.channels, k.inside = all.channels, &all.qu.period
+	known := map[string]*unconverted{}
+	var order []*unconverted
+	for _, n := range list {
+		k.key = k.key[:0]
+		k.keyOf(way{path: n.path}, [3]int64{})
+		if one, ok := known[string(k.key)]; ok {
+			one.weight += n.weight
+			continue
+		}
+		known[string(k.key)] = &n
+		order = append(order, &n)
+	}
+	for _, n := range order {
+		all.pass(*n)
+	}
+}
+
+// pass adds a path that did not convert: to each span of time in which one of
+// its touches lies.
+func (all *cohorts) pass(n unconverted) {
 	met := map[*cohort]bool{}
 	for _, t := range n.path {
-		if !qu.period.contains(t.at) {
+		if !all.qu.period.contains(t.at) {
 			continue
 		}
 		var c cell
@@ -206,19 +183,33 @@ func (all *cohorts) of(c cell) *cohort {
 
 // journey finds or makes the journey over the channels of the touches.
 func (one *cohort) journey(all *cohorts, path []touch) *attribution.Journey {
-	all.path = all.path[:0]
+	names := make([]string, len(path))
 	for i := range path {
-		all.path = binary.LittleEndian.AppendUint32(all.path, all.channel(path[i]).number)
+		c := all.channels.of(&path[i])
+		names[i] = c.key
+		all.name(c)
 	}
-	j, ok := one.journeys[string(all.path)]
+	key := strings.Join(names, "\x01")
+	j, ok := one.journeys[key]
 	if !ok {
-		j = &attribution.Journey{Channels: make([]string, len(path))}
-		for i := range path {
-			j.Channels[i] = all.channel(path[i]).key
-		}
-		one.journeys[string(all.path)] = j
+		j = &attribution.Journey{Channels: names}
+		one.journeys[key] = j
 	}
 	return j
+}
+
+// name notes how a channel is spelt. As in rows: which spelling is shown must
+// not depend on the order of reading.
+func (all *cohorts) name(c *channel) {
+	known, ok := all.names[c.key]
+	if !ok {
+		names := c.names
+		all.names[c.key] = &names
+		return
+	}
+	for i := range known {
+		known[i] = min(known[i], c.names[i])
+	}
 }
 
 // counts lists the cohort's journeys in a certain order.
@@ -245,7 +236,7 @@ func (all *cohorts) divide(one *cohort) {
 	revenues, contributions := divide(one.revenue, worth), divide(one.contribution, worth)
 	for i, name := range channels {
 		c := one.cell
-		copy(c.names[:touchNames], all.channels[name].names[:])
+		copy(c.names[:touchNames], all.names[name][:])
 		credit := part{cell: c, weight: d.Conversions[name] * one.conversions, revenue: revenues[i], contribution: contributions[i]}
 		all.s.spread(credit, func(l *line, credit float64, revenue, contribution int64) {
 			one.placed = true

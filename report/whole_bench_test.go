@@ -19,13 +19,13 @@ func benchWorld() (list []conversion, nulls []unconverted) {
 	const paths, journeys = 10_000, 1_000_000
 	zone := time.UTC
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, zone).UnixMicro()
-	people := make([]*person, paths)
+	people, known := make([]*person, paths), arrivals{}
 	weights, total := make([]float64, paths), 0.0
 	for i := range people {
 		one := &person{name: fmt.Sprint(i), proofs: map[string][]string{fmt.Sprint(i): {""}}}
 		for k := range 1 + r.IntN(20) {
 			one.touches = append(one.touches, touch{
-				id: fmt.Sprintf("%d_%d", i, k), at: start + int64(k)*3_600_000_000, name: one.name, source: fmt.Sprint("channel ", int(12*math.Pow(r.Float64(), 1.5))),
+				id: fmt.Sprintf("%d_%d", i, k), at: start + int64(k)*3_600_000_000, name: one.name, arrival: known.of(arrival{source: fmt.Sprint("channel ", int(12*math.Pow(r.Float64(), 1.5)))}),
 			})
 		}
 		people[i] = one
@@ -58,67 +58,96 @@ func benchQuestion(b *testing.B, name string, with attribution.Params) question 
 }
 
 // BenchmarkModels measures the pass that counts a million journeys into paths,
-// and what each model then does with the counts; beside them, models that divide
-// every conversion by itself.
+// and each model from the same conversions to the rows, counting included. What
+// "÷counting" says is the model's time in units of the pass over the journeys
+// that it looks at: markov looks at those that did not convert, too.
 func BenchmarkModels(b *testing.B) {
 	list, nulls := benchWorld()
 	empty := &book{}
-	count := func() *cohorts {
-		all := newCohorts(empty, newSheet(benchQuestion(b, "markov", attribution.Params{})))
-		for _, v := range list {
-			all.enter(v)
-		}
-		for _, n := range nulls {
-			all.pass(n)
-		}
-		return all
-	}
-	var counted []attribution.Journey
-	b.Run("count", func(b *testing.B) {
+	took := func(b *testing.B) time.Duration { return b.Elapsed() / time.Duration(b.N) }
+	counting, both := time.Duration(0), time.Duration(0)
+	paths, journeys := []*counted(nil), []attribution.Journey(nil)
+	b.Run("counting", func(b *testing.B) {
+		qu := benchQuestion(b, "linear", attribution.Params{})
 		for b.Loop() {
-			counted = count().list[""].counts()
+			k := newCounter(empty, newSheet(qu))
+			k.each(list, func(v conversion, ways []way) []way { return v.ways(qu, ways) }, func(*counted) {})
+			paths = k.list
+		}
+		b.ReportMetric(float64(len(list)), "conversions")
+		b.ReportMetric(float64(len(paths)), "paths")
+		counting = took(b)
+	})
+	b.Run("counting with what did not convert", func(b *testing.B) {
+		qu := benchQuestion(b, "markov", attribution.Params{})
+		for b.Loop() {
+			all := countWhole(empty, qu, list, nulls)
+			journeys = all.list[""].counts()
 		}
 		b.ReportMetric(float64(len(list)+len(nulls)), "journeys")
-		b.ReportMetric(float64(len(counted)), "paths")
+		b.ReportMetric(float64(len(journeys)), "paths")
+		both = took(b)
 	})
 	for _, c := range []struct {
 		name string
 		with attribution.Params
 	}{
+		{"first_touch", attribution.Params{}},
+		{"last_touch", attribution.Params{}},
+		{"last_non_direct", attribution.Params{}},
+		{"lead_creation", attribution.Params{}},
 		{"linear", attribution.Params{}},
 		{"position", attribution.Params{}},
+		{"shaped", attribution.Params{Shape: "20/20/60"}},
+		{"w_shaped", attribution.Params{}},
+		{"full_path", attribution.Params{}},
+		{"time_decay", attribution.Params{}},
 		{"shapley", attribution.Params{}},
+		{"shapley_ordered", attribution.Params{}},
 		{"markov", attribution.Params{Order: 1}},
 		{"markov", attribution.Params{Order: 2}},
 		{"markov", attribution.Params{Order: 3}},
 		{"markov", attribution.Params{Order: 4}},
 	} {
 		qu := benchQuestion(b, c.name, c.with)
-		b.Run("counts/"+qu.model.Text, func(b *testing.B) {
+		b.Run(qu.model.Text, func(b *testing.B) {
+			unit := counting
+			for b.Loop() {
+				s := newSheet(qu)
+				if qu.model.Whole == nil {
+					newCounter(empty, s).each(list, func(v conversion, ways []way) []way { return v.ways(qu, ways) }, func(c *counted) { s.give(empty, c) })
+					continue
+				}
+				unit = both
+				all := countWhole(empty, qu, list, nulls)
+				all.divide(all.list[""])
+			}
+			if unit > 0 {
+				b.ReportMetric(float64(took(b))/float64(unit), "÷counting")
+			}
+		})
+	}
+	for order := 1; order <= 4 && journeys != nil; order++ {
+		qu := benchQuestion(b, "markov", attribution.Params{Order: order})
+		b.Run("divided/"+qu.model.Text, func(b *testing.B) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			for b.Loop() {
-				qu.model.Divide(counted)
+				qu.model.Divide(journeys)
 			}
 			runtime.ReadMemStats(&after)
 			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(b.N)/1e6, "MB/op")
+			b.ReportMetric(float64(attribution.Markov(journeys, order).States), "states")
 		})
 	}
-	b.Run("states", func(b *testing.B) {
-		for order := 1; order <= 4; order++ {
-			b.ReportMetric(float64(attribution.Markov(counted, order).States), fmt.Sprintf("states-%d", order))
-		}
-	})
-	for _, name := range []string{"last_non_direct", "linear", "position", "time_decay", "shapley"} {
-		qu := benchQuestion(b, name, attribution.Params{})
-		b.Run("each/"+qu.model.Text, func(b *testing.B) {
-			for b.Loop() {
-				s := newSheet(qu)
-				for _, v := range list {
-					s.give(v, v.parts(empty, v.shares(empty, qu), func(share) int64 { return v.at }))
-				}
-			}
-		})
-	}
+}
+
+// countWhole counts everything into cohorts.
+func countWhole(b *book, qu question, list []conversion, nulls []unconverted) *cohorts {
+	k := newCounter(b, newSheet(qu))
+	all := newCohorts(k.channels, k.s)
+	k.each(list, func(v conversion, ways []way) []way { return v.ways(qu, ways) }, func(c *counted) { all.enter(c) })
+	all.passAll(nulls)
+	return all
 }
