@@ -54,10 +54,7 @@ func credit(ctx context.Context, db store.Querier, b *book, s, second *sheet, re
 	if s.qu.stored() && s.qu.CreditFor == ForSale && second == nil {
 		return creditStored(ctx, db, b, s, ready, horizons)
 	}
-	if err := giveCredit(ctx, db, b, s, second, s.qu.period); err != nil || !horizons || s.qu.model.Whole != nil {
-		return err
-	}
-	return earnHorizons(ctx, db, b, s, s.qu.period)
+	return giveCredit(ctx, db, b, s, second, s.qu.period, horizons && s.qu.model.Whole == nil)
 }
 
 // countCalls fills the columns that count calls: from prepared days, and what
@@ -136,9 +133,10 @@ func readTags(ctx context.Context, db store.Querier, accountID string, b *book, 
 	return nil
 }
 
-// giveCredit divides every conversion of the period, by the model of each sheet;
-// second is nil when none is compared.
-func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet, period Period) error {
+// giveCredit divides every conversion of the period, by the model of each sheet,
+// and with horizons what its touches have earned after; second is nil when none
+// is compared.
+func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet, period Period, horizons bool) error {
 	qu := s.qu
 	sheets := []*sheet{s}
 	if second != nil {
@@ -153,9 +151,18 @@ func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet
 			return err
 		}
 	}
-	p, err := loadPeople(ctx, db, qu.AccountID, who, reach{
-		from: store.Micros(period.From.Add(-qu.window)), until: store.Micros(period.Until),
-	})
+	matters := scope{
+		touches: reach{store.Micros(period.From.Add(-qu.window)), store.Micros(period.Until)}, doubt: qu.Reading == Expected,
+		stages: qu.CreditFor == ForLead || qu.CreditFor == ForQualified || slices.ContainsFunc(sheets, func(s *sheet) bool { return s.qu.model.Moments }),
+	}
+	if horizons {
+		if err := addSeeds(ctx, db, qu.AccountID, ForSale, horizonOf(period), who); err != nil {
+			return err
+		}
+		of := touchesOfHorizon(period)
+		matters.touches = reach{min(matters.touches.from, of.from), max(matters.touches.until, of.until)}
+	}
+	p, err := loadPeople(ctx, db, qu.AccountID, who, matters)
 	if err != nil {
 		return err
 	}
@@ -171,6 +178,9 @@ func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet
 		}
 		newCounter(b, s).each(list, func(v conversion, ways []way) []way { return v.ways(s.qu, ways) },
 			func(c *counted) { s.give(b, c) })
+	}
+	if horizons {
+		p.earn(b, s, period)
 	}
 	return nil
 }

@@ -85,9 +85,15 @@ func (v *conversion) worthOutcome(a account, o outcome) {
 // readSeeds finds the persons who have something of the goal in the period.
 func readSeeds(ctx context.Context, db store.Querier, accountID string, goal Goal, p Period) (seeds, error) {
 	s := newSeeds()
+	err := addSeeds(ctx, db, accountID, goal, p, s)
+	return s, err
+}
+
+// addSeeds adds them to others.
+func addSeeds(ctx context.Context, db store.Querier, accountID string, goal Goal, p Period, s seeds) error {
 	from, until := store.Micros(p.From), store.Micros(p.Until)
 	if goal == ForCall {
-		return s, readCallSeeds(ctx, db, accountID, from, until, s)
+		return readCallSeeds(ctx, db, accountID, reach{from, until}, s)
 	}
 	var names []string
 	err := db.Select(ctx, &names, `
@@ -104,35 +110,29 @@ func readSeeds(ctx context.Context, db store.Querier, accountID string, goal Goa
 		names = append(names, more...)
 	}
 	if err != nil {
-		return s, fmt.Errorf("read who converted: %w", err)
+		return fmt.Errorf("read who converted: %w", err)
 	}
 	for _, name := range names {
 		s.add(name)
 	}
-	return s, nil
+	return nil
 }
 
-type callSeed struct {
-	ID      string `db:"call_id"`
-	Caller  string `db:"caller"`
-	Visitor string `db:"visitor_id"`
-}
-
-func readCallSeeds(ctx context.Context, db store.Querier, accountID string, from, until int64, s seeds) error {
-	var list []callSeed
-	err := db.Select(ctx, &list, `
-		SELECT c.call_id, COALESCE(c.from_e164, '') AS caller, COALESCE(a.visitor_id, '') AS visitor_id
-		FROM calls c LEFT JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
+// readCallSeeds reads who called in the range, and their calls with it.
+func readCallSeeds(ctx context.Context, db store.Querier, accountID string, within reach, s seeds) error {
+	if s.read.reach == within {
+		return nil
+	}
+	s.read.reach, s.read.list = within, nil
+	err := streamCalls(ctx, db, `SELECT `+callColumns+`, 0 AS first_time`+callJoins+`
 		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'`,
-		accountID, from, until)
+		[]any{accountID, within.from, within.until}, func(c *call) error {
+			s.read.list = append(s.read.list, c)
+			s.addCall(c.ID, c.Caller, c.VisitorID)
+			return nil
+		})
 	if err != nil {
 		return fmt.Errorf("read who called: %w", err)
-	}
-	for _, c := range list {
-		s.addCall(c.ID, c.Caller, c.Visitor)
-		if c.Caller == "" {
-			s.calls[c.ID] = true
-		}
 	}
 	return nil
 }
@@ -161,8 +161,28 @@ func (p *people) conversions(goal Goal, a account, b *book, period Period) []con
 			}
 		}
 	}
-	slices.SortFunc(list, byMoment)
-	return list
+	return inOrder(list)
+}
+
+// inOrder sorts conversions by moment and id. They are large, and there can be
+// millions: their places are sorted.
+func inOrder(list []conversion) []conversion {
+	type place struct {
+		at int64
+		i  int
+	}
+	places := make([]place, len(list))
+	for i := range list {
+		places[i] = place{list[i].at, i}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(list[a.i].id, list[b.i].id))
+	})
+	sorted := make([]conversion, len(list))
+	for k, p := range places {
+		sorted[k] = list[p.i]
+	}
+	return sorted
 }
 
 func byMoment(a, b conversion) int {

@@ -68,25 +68,75 @@ const firstTimeColumn = `
 		AND p.started_at <= c.started_at AND (p.started_at, p.call_id) < (c.started_at, c.call_id)
 	) THEN 1 ELSE 0 END AS first_time`
 
-// eachCall streams the inbound calls of a range by time.
-func eachCall(ctx context.Context, q store.Querier, accountID string, from, until int64, fn func(*call) error) error {
-	rows, err := q.Rows(ctx, `SELECT `+callColumns+`,`+firstTimeColumn+callJoins+`
-		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'
-		ORDER BY c.started_at, c.call_id`, accountID, from, until)
+// texts keeps one copy of texts that come again and again.
+type texts map[string]string
+
+// mostTexts bounds how many are kept.
+const mostTexts = 1 << 16
+
+func (all texts) share(list ...*string) {
+	for _, text := range list {
+		if *text == "" {
+			continue
+		}
+		known, ok := all[*text]
+		if !ok && len(all) < mostTexts {
+			all[*text] = *text
+		} else if ok {
+			*text = known
+		}
+	}
+}
+
+// streamCalls reads rows of [callColumns] and first_time. There can be millions
+// of them: they are read without reflection, and what is alike in many is kept
+// once.
+func streamCalls(ctx context.Context, q store.Querier, query string, args []any, fn func(*call) error) error {
+	rows, err := q.Rows(ctx, query, args...)
 	if err != nil {
-		return fmt.Errorf("read calls: %w", err)
+		return err
 	}
 	defer rows.Close()
+	alike := texts{}
 	for rows.Next() {
 		var c call
-		if err := rows.StructScan(&c); err != nil {
-			return fmt.Errorf("read calls: %w", err)
+		err := rows.Scan(&c.ID, &c.Caller, &c.StartedAt, &c.Outcome, &c.TrackingNumber, &c.AnsweredBy,
+			&c.WaitSeconds, &c.RingSeconds, &c.TalkSeconds, &c.DurationSeconds, &c.Verdict, &c.Confidence, &c.OfVisitor,
+			&c.SourceID, &c.Source, &c.Medium, &c.Campaign, &c.Term, &c.Content, &c.LandingPage, &c.VisitorID,
+			&c.TouchID, &c.PoolID, &c.Candidates, &c.DispositionID, &c.AgentID, &c.ScorePPM, &c.FirstTime)
+		if err != nil {
+			return err
 		}
+		alike.share(&c.Outcome, &c.TrackingNumber, &c.AnsweredBy, &c.Verdict, &c.SourceID, &c.Source, &c.Medium, &c.Campaign,
+			&c.Term, &c.Content, &c.LandingPage, &c.PoolID, &c.DispositionID, &c.AgentID)
 		if err := fn(&c); err != nil {
 			return err
 		}
 	}
-	if err := rows.Err(); err != nil {
+	return rows.Err()
+}
+
+// callsIn collects calls whose first IN (?) is over keys, as [selectIn] does.
+// where follows the account.
+func callsIn(ctx context.Context, q store.Querier, accountID string, keys []string, where string, rest ...any) ([]*call, error) {
+	var list []*call
+	err := inChunks(ctx, q, keys, `SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND `+where,
+		func(chunk []string) []any { return append([]any{accountID, chunk}, rest...) },
+		func(text string, args []any) error {
+			return streamCalls(ctx, q, text, args, func(c *call) error {
+				list = append(list, c)
+				return nil
+			})
+		})
+	return list, err
+}
+
+// eachCall streams the inbound calls of a range by time.
+func eachCall(ctx context.Context, q store.Querier, accountID string, from, until int64, fn func(*call) error) error {
+	err := streamCalls(ctx, q, `SELECT `+callColumns+`,`+firstTimeColumn+callJoins+`
+		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'
+		ORDER BY c.started_at, c.call_id`, []any{accountID, from, until}, fn)
+	if err != nil {
 		return fmt.Errorf("read calls: %w", err)
 	}
 	return nil

@@ -250,7 +250,7 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 	for _, r := range w.referrals {
 		bought.add(r.Referred)
 	}
-	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, reach{}); err != nil {
+	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, scope{stages: true}); err != nil {
 		return err
 	}
 	for id, c := range w.people.calls {

@@ -76,7 +76,7 @@ func originate(ctx context.Context, db store.Querier, b *book, s *sheet) error {
 	}
 	o := &origins{known: map[string]*person{}, sent: map[*person]referral{}}
 	for range maxSent {
-		p, err := loadPeople(ctx, db, qu.AccountID, who, reach{from: noPrev, until: store.Micros(qu.period.Until)})
+		p, err := loadPeople(ctx, db, qu.AccountID, who, scope{touches: reach{noPrev, store.Micros(qu.period.Until)}})
 		if err != nil {
 			return err
 		}

@@ -113,9 +113,18 @@ type given struct {
 type seeds struct {
 	names map[string]bool
 	calls map[string]bool
+	read  *spanCalls
 }
 
-func newSeeds() seeds { return seeds{names: map[string]bool{}, calls: map[string]bool{}} }
+// spanCalls are the inbound calls of a span of time, all of which are seeds.
+type spanCalls struct {
+	reach
+	list []*call
+}
+
+func newSeeds() seeds {
+	return seeds{names: map[string]bool{}, calls: map[string]bool{}, read: &spanCalls{}}
+}
 
 // add takes a name; "call:…" stands for a call whose caller has none.
 func (s seeds) add(name string) {
@@ -147,13 +156,39 @@ type people struct {
 	canon   map[string]string // alias → person
 	persons map[string]*person
 	calls   map[string]*call
+	read    reach // of which every inbound call is there
 	arrivals
+	names, ids []string // see inOrder
 }
 
-// reach bounds the touches that matter.
+// inOrder returns the names of the persons, in order: they are asked for again
+// and again, and only grow.
+func (p *people) inOrder() []string {
+	if len(p.names) != len(p.persons) {
+		p.names = sortedKeys(p.persons)
+	}
+	return p.names
+}
+
+// callIDs is the same of the calls.
+func (p *people) callIDs() []string {
+	if len(p.ids) != len(p.calls) {
+		p.ids = sortedKeys(p.calls)
+	}
+	return p.ids
+}
+
+// reach is a span of time.
 type reach struct{ from, until int64 }
 
-func loadPeople(ctx context.Context, db store.Querier, accountID string, s seeds, within reach) (*people, error) {
+// scope is what matters of persons, beside their calls and what they bought.
+type scope struct {
+	touches reach
+	doubt   bool // touches of everybody who may have made a call, not only of whom it is given to
+	stages  bool // when they became leads and qualified
+}
+
+func loadPeople(ctx context.Context, db store.Querier, accountID string, s seeds, matters scope) (*people, error) {
 	p := &people{db: db, account: accountID, canon: map[string]string{}, persons: map[string]*person{}, calls: map[string]*call{}, arrivals: arrivals{}}
 	steps := []struct {
 		what string
@@ -164,8 +199,8 @@ func loadPeople(ctx context.Context, db store.Querier, accountID string, s seeds
 		{"calls", p.loadCalls},
 		{"sales", p.loadSales},
 		{"outcomes", p.loadOutcomes},
-		{"dispositions", p.loadGiven},
-		{"touches", func(ctx context.Context) error { return p.loadTouches(ctx, within) }},
+		{"dispositions", func(ctx context.Context) error { return p.loadGiven(ctx, matters) }},
+		{"touches", func(ctx context.Context) error { return p.loadTouches(ctx, matters) }},
 	}
 	for _, step := range steps {
 		if err := step.do(ctx); err != nil {
@@ -190,7 +225,7 @@ func (p *people) nameOf(c *call) string {
 func (p *people) get(name string) *person {
 	one, ok := p.persons[name]
 	if !ok {
-		one = &person{name: name, proofs: map[string][]string{name: {""}}, likely: map[string][]string{}}
+		one = &person{name: name, proofs: map[string][]string{name: {""}}}
 		p.persons[name] = one
 	}
 	return one
@@ -198,13 +233,16 @@ func (p *people) get(name string) *person {
 
 // loadSeedCalls reads the calls that the seeds name and adds their persons.
 func (p *people) loadSeedCalls(ctx context.Context, s seeds) error {
-	list, err := selectIn[call](ctx, p.db, p.account, sortedKeys(s.calls),
-		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.call_id IN (?)`)
+	p.read = s.read.reach
+	for _, c := range s.read.list {
+		p.calls[c.ID] = c
+		delete(s.calls, c.ID)
+	}
+	list, err := callsIn(ctx, p.db, p.account, sortedKeys(s.calls), `c.call_id IN (?)`)
 	if err != nil {
 		return err
 	}
-	for i := range list {
-		c := &list[i]
+	for _, c := range list {
 		p.calls[c.ID] = c
 		if c.Caller != "" || (c.VisitorID != "" && c.tracked()) {
 			s.addCall(c.ID, c.Caller, c.VisitorID)
@@ -232,7 +270,7 @@ func (p *people) loadLinks(ctx context.Context, s seeds) error {
 	for _, name := range names {
 		p.get(cmp.Or(p.canon[name], name))
 	}
-	list, err = selectIn[link](ctx, p.db, p.account, sortedKeys(p.persons), `SELECT alias, person, call_id FROM person_links WHERE account_id = ? AND person IN (?)`)
+	list, err = selectIn[link](ctx, p.db, p.account, p.inOrder(), `SELECT alias, person, call_id FROM person_links WHERE account_id = ? AND person IN (?)`)
 	if err != nil {
 		return err
 	}
@@ -258,21 +296,18 @@ func (p *people) loadCalls(ctx context.Context) error {
 	}
 	slices.Sort(numbers)
 	slices.Sort(others)
-	list, err := selectIn[call](ctx, p.db, p.account, slices.Compact(numbers),
-		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.from_e164 IN (?) AND c.direction = 'inbound'`)
+	list, err := callsIn(ctx, p.db, p.account, slices.Compact(numbers),
+		`c.from_e164 IN (?) AND c.direction = 'inbound' AND (c.started_at < ? OR c.started_at >= ?)`, p.read.from, p.read.until)
 	if err != nil {
 		return err
 	}
-	anonymous, err := selectIn[call](ctx, p.db, p.account, slices.Compact(others),
-		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+`
-		WHERE a.account_id = ? AND a.visitor_id IN (?) AND a.visitor_id <> '' AND c.from_e164 IS NULL AND c.direction = 'inbound'`)
+	anonymous, err := p.anonymous(ctx, slices.Compact(others))
 	if err != nil {
 		return err
 	}
-	list = append(list, anonymous...)
-	for i := range list {
-		if p.calls[list[i].ID] == nil {
-			p.calls[list[i].ID] = &list[i]
+	for _, c := range append(list, anonymous...) {
+		if p.calls[c.ID] == nil {
+			p.calls[c.ID] = c
 		}
 	}
 	for _, c := range p.calls {
@@ -282,6 +317,9 @@ func (p *people) loadCalls(ctx context.Context) error {
 			if c.sureOfVisitor() {
 				one.proofs[c.VisitorID] = append(one.proofs[c.VisitorID], c.ID)
 			} else {
+				if one.likely == nil {
+					one.likely = map[string][]string{}
+				}
 				one.likely[c.VisitorID] = append(one.likely[c.VisitorID], c.ID)
 			}
 		}
@@ -294,16 +332,27 @@ func (p *people) loadCalls(ctx context.Context) error {
 	return nil
 }
 
+// anonymous reads the calls of visitors that tell no number.
+func (p *people) anonymous(ctx context.Context, visitors []string) ([]*call, error) {
+	ids, err := selectIn[string](ctx, p.db, p.account, visitors,
+		`SELECT call_id FROM attributions WHERE account_id = ? AND visitor_id IN (?) AND visitor_id <> ''`)
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return p.calls[id] != nil })
+	return callsIn(ctx, p.db, p.account, ids, `c.call_id IN (?) AND c.from_e164 IS NULL AND c.direction = 'inbound'`)
+}
+
 const saleColumns = `sale_id, call_id, person, value_micros, margin_micros, currency, sold_at, refund_of, refunded_micros`
 
 // loadSales reads the sales of the persons and of their calls, and takes off
 // what was given back.
 func (p *people) loadSales(ctx context.Context) error {
-	list, err := selectIn[sale](ctx, p.db, p.account, sortedKeys(p.persons), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND person IN (?)`)
+	list, err := selectIn[sale](ctx, p.db, p.account, p.inOrder(), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND person IN (?)`)
 	if err != nil {
 		return err
 	}
-	ofCalls, err := selectIn[sale](ctx, p.db, p.account, sortedKeys(p.calls), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND call_id IN (?)`)
+	ofCalls, err := selectIn[sale](ctx, p.db, p.account, p.callIDs(), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND call_id IN (?)`)
 	if err != nil {
 		return err
 	}
@@ -375,7 +424,7 @@ func abs(n int64) int64 { return max(n, -n) }
 func (p *people) loadOutcomes(ctx context.Context) error {
 	var names []string
 	owner := map[string]*person{}
-	for _, name := range sortedKeys(p.persons) {
+	for _, name := range p.inOrder() {
 		one := p.persons[name]
 		for alias := range one.proofs {
 			if owner[alias] == nil || alias == one.name {
@@ -401,8 +450,11 @@ func (p *people) loadOutcomes(ctx context.Context) error {
 	return nil
 }
 
-func (p *people) loadGiven(ctx context.Context) error {
-	list, err := selectIn[given](ctx, p.db, p.account, sortedKeys(p.calls), `
+func (p *people) loadGiven(ctx context.Context, matters scope) error {
+	if !matters.stages {
+		return nil
+	}
+	list, err := selectIn[given](ctx, p.db, p.account, p.callIDs(), `
 		SELECT judgement_id, call_id, disposition_id, given_at FROM call_dispositions WHERE account_id = ? AND call_id IN (?)`)
 	if err != nil {
 		return err
@@ -434,18 +486,19 @@ func (t *touchRow) arrival() arrival {
 
 // loadTouches reads the touches under every name of the persons, and makes
 // touches of the calls, forms and chats that are ones.
-func (p *people) loadTouches(ctx context.Context, within reach) error {
+func (p *people) loadTouches(ctx context.Context, matters scope) error {
+	within := matters.touches
 	if within.from >= within.until {
 		return nil
 	}
 	holders := map[string][]*person{}
-	for _, name := range sortedKeys(p.persons) {
+	for _, name := range p.inOrder() {
 		one := p.persons[name]
 		for alias := range one.proofs {
 			holders[alias] = append(holders[alias], one)
 		}
 		for _, c := range one.calls {
-			for _, who := range c.candidates() {
+			for _, who := range c.mayBe(matters) {
 				if who.VisitorID == "" {
 					continue
 				}
@@ -481,6 +534,15 @@ func (p *people) loadTouches(ctx context.Context, within reach) error {
 	return nil
 }
 
+// mayBe are the candidates whose touches matter: unless all do, only where it is
+// not sure which visitor the call is given to.
+func (c *call) mayBe(matters scope) []candidate {
+	if !matters.doubt && (c.VisitorID == "" || c.sureOfVisitor()) {
+		return nil
+	}
+	return c.candidates()
+}
+
 // manyNames is how many names are looked up one by one. For more of them it is
 // less work to read all touches of the time.
 const manyNames = 8 * chunkSize
@@ -505,7 +567,7 @@ func (p *people) eachTouch(ctx context.Context, names []string, within reach, fn
 	defer rows.Close()
 	for rows.Next() {
 		var t touchRow
-		if err := rows.StructScan(&t); err != nil {
+		if err := rows.Scan(&t.ID, &t.Person, &t.At, &t.SourceID, &t.Source, &t.Medium, &t.Campaign, &t.Term, &t.Content, &t.Landing); err != nil {
 			return err
 		}
 		fn(&t)

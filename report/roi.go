@@ -15,30 +15,42 @@ func (d *Desk) ROI(ctx context.Context, q Query) (*Attribution, error) {
 	return d.attribution(ctx, "roi", q, true)
 }
 
+// horizonOf is when sales may count to a horizon of the period's touches.
+func horizonOf(period Period) Period {
+	period.Until = period.Until.Add(spanOf(longestHorizon))
+	return period
+}
+
+// touchesOfHorizon are those that such sales are divided over.
+func touchesOfHorizon(period Period) reach {
+	return reach{store.Micros(period.From.Add(-spanOf(longestHorizon))), store.Micros(horizonOf(period).Until)}
+}
+
 // earnHorizons adds up what touches inside the period have earned.
 func earnHorizons(ctx context.Context, db store.Querier, b *book, s *sheet, period Period) error {
-	qu := s.qu
-	longest := spanOf(longestHorizon)
-	sold := Period{From: period.From, Until: period.Until.Add(longest), Zone: qu.zone}
-	who, err := readSeeds(ctx, db, qu.AccountID, ForSale, sold)
+	who, err := readSeeds(ctx, db, s.qu.AccountID, ForSale, horizonOf(period))
 	if err != nil {
 		return err
 	}
-	p, err := loadPeople(ctx, db, qu.AccountID, who, reach{
-		from: store.Micros(period.From.Add(-longest)), until: store.Micros(sold.Until),
-	})
+	p, err := loadPeople(ctx, db, s.qu.AccountID, who, scope{touches: touchesOfHorizon(period)})
 	if err != nil {
 		return err
 	}
 	if err := p.finish(ctx, b, s); err != nil {
 		return err
 	}
-	list := p.conversions(ForSale, qu.account, b, sold)
+	p.earn(b, s, period)
+	return nil
+}
+
+// earn adds up what touches inside the period have earned of what these people
+// bought.
+func (p *people) earn(b *book, s *sheet, period Period) {
+	list := p.conversions(ForSale, s.qu.account, b, horizonOf(period))
 	for h, days := range horizonDays {
 		k := newCounter(b, s)
 		k.inside = &period
-		k.each(list, func(v conversion, ways []way) []way { return v.atHorizon(qu, days, ways) },
+		k.each(list, func(v conversion, ways []way) []way { return v.atHorizon(s.qu, days, ways) },
 			func(c *counted) { s.earn(b, h, c, period.contains) })
 	}
-	return nil
 }

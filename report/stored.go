@@ -77,13 +77,12 @@ func (p *people) loadSaleCalls(ctx context.Context) error {
 			}
 		}
 	}
-	list, err := selectIn[call](ctx, p.db, p.account, sortedKeys(missing),
-		`SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.call_id IN (?)`)
+	list, err := callsIn(ctx, p.db, p.account, sortedKeys(missing), `c.call_id IN (?)`)
 	if err != nil {
 		return fmt.Errorf("read calls of sales: %w", err)
 	}
-	for i := range list {
-		p.calls[list[i].ID] = &list[i]
+	for _, c := range list {
+		p.calls[c.ID] = c
 	}
 	return nil
 }
@@ -339,13 +338,13 @@ func readSales(ctx context.Context, db store.Querier, a account, query string, a
 	for i := range back {
 		byID[back[i].ID] = &back[i]
 	}
-	calls, err := selectIn[call](ctx, db, a.ID, sortedKeys(ids), `SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.call_id IN (?)`)
+	calls, err := callsIn(ctx, db, a.ID, sortedKeys(ids), `c.call_id IN (?)`)
 	if err != nil {
 		return nil, fmt.Errorf("read calls of sales: %w", err)
 	}
 	ofCall := map[string]*call{}
-	for i := range calls {
-		ofCall[calls[i].ID] = &calls[i]
+	for _, c := range calls {
+		ofCall[c.ID] = c
 	}
 	var list []soldOnCall
 	for _, s := range netOf(byID) {
@@ -374,7 +373,7 @@ func wonOutcomes(ctx context.Context, db store.Querier, b *book, s *sheet, perio
 		who.add(o.Person)
 		ids[o.ID] = true
 	}
-	p, err := loadPeople(ctx, db, s.qu.AccountID, who, reach{})
+	p, err := loadPeople(ctx, db, s.qu.AccountID, who, scope{})
 	if err != nil {
 		return nil, err
 	}
@@ -400,7 +399,7 @@ func (s *sheet) earnOne(b *book, v conversion, r span64) {
 func creditStored(ctx context.Context, db store.Querier, b *book, s *sheet, ready prepared, horizons bool) error {
 	period := s.qu.period
 	if horizons {
-		period.Until = period.Until.Add(spanOf(longestHorizon))
+		period = horizonOf(period)
 	}
 	var won []conversion
 	if len(ready.runs) > 0 || s.summable() {
@@ -426,7 +425,7 @@ func giveStored(ctx context.Context, db store.Querier, b *book, s *sheet, ready 
 	}
 	for _, r := range ready.raw {
 		if !s.summable() {
-			if err := giveCredit(ctx, db, b, s, nil, r.period(s.qu.zone)); err != nil {
+			if err := giveCredit(ctx, db, b, s, nil, r.period(s.qu.zone), false); err != nil {
 				return err
 			}
 			continue

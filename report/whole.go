@@ -27,7 +27,7 @@ func readVisitors(ctx context.Context, db store.Querier, accountID string, p Per
 	for _, name := range names {
 		s.add(name)
 	}
-	return readCallSeeds(ctx, db, accountID, from, until, s)
+	return readCallSeeds(ctx, db, accountID, reach{from, until}, s)
 }
 
 // cohort are the conversions that a model divides together: those that belong
