@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/callwheel/callwheel/attribution"
 	"github.com/callwheel/callwheel/report"
 	"github.com/callwheel/callwheel/store"
 	"github.com/callwheel/callwheel/store/storetest"
@@ -120,18 +121,19 @@ func sameFigures(t *testing.T, byHand map[string]map[string]any, a *report.Attri
 	}
 }
 
-// Reports on a year of calls, beside plain SQL, in one run. REPORT_CALLS says how
-// many calls; REPORT_DB may name a file to keep them in for the next time.
-func TestAYearOfCallsBesidePlainSQL(t *testing.T) {
-	n, err := strconv.Atoi(os.Getenv("REPORT_CALLS"))
+// yearOfCalls opens the large shop without any prepared day, and a desk for the time
+// when everything has been sold. REPORT_CALLS says how many calls; REPORT_DB may
+// name a file to keep them in for the next time.
+func yearOfCalls(t *testing.T) (calls int, db *store.DB, desk *report.Desk, now *time.Time) {
+	calls, err := strconv.Atoi(os.Getenv("REPORT_CALLS"))
 	if err != nil {
 		t.Skip("left out: REPORT_CALLS names no number of calls")
 	}
-	db, err := store.Open(large(t, n))
+	db, err = store.Open(large(t, calls))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	t.Cleanup(func() { db.Close() })
 	err = db.InTx(context.Background(), func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM daily_states`)
 		return err
@@ -139,42 +141,72 @@ func TestAYearOfCallsBesidePlainSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := when(sizeUntil).AddDate(0, 0, 90) // after the last sale
-	desk := report.NewDesk(db, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
-	q := report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil, GroupBy: []report.Dimension{report.Campaign}, Model: report.StoredWinner}
-	timed := func(f func()) (cpu, wall time.Duration) {
-		began, before := time.Now(), cpuTime(t)
-		f()
-		return cpuTime(t) - before, time.Since(began)
+	after := when(sizeUntil).AddDate(0, 0, 90)
+	now = &after
+	return calls, db, report.NewDesk(db, func() time.Time { return *now }, slog.New(slog.DiscardHandler), nil), now
+}
+
+// taken is what something took.
+type taken struct{ cpu, wall time.Duration }
+
+func (x taken) String() string { return fmt.Sprintf("%v of CPU in %v", x.cpu, x.wall) }
+
+func timed(t *testing.T, f func()) taken {
+	began, before := time.Now(), cpuTime(t)
+	f()
+	return taken{cpuTime(t) - before, time.Since(began)}
+}
+
+// middle is the median of how often each is contained in its partner, and the
+// least and the most.
+func middle(each, in []taken, of func(taken) time.Duration) (median, least, most float64) {
+	ratios := make([]float64, len(each))
+	for i := range each {
+		ratios[i] = of(each[i]).Seconds() / of(in[i]).Seconds()
 	}
-	var a *report.Attribution
-	ask := func() {
-		if a, err = desk.ROI(context.Background(), q); err != nil {
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1]
+}
+
+func ofCPU(x taken) time.Duration  { return x.cpu }
+func ofWall(x taken) time.Duration { return x.wall }
+
+const sizeRounds = 3
+
+// Reports on a year of calls, beside plain SQL, in one run.
+func TestAYearOfCallsBesidePlainSQL(t *testing.T) {
+	n, db, desk, now := yearOfCalls(t)
+	q := report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil, GroupBy: []report.Dimension{report.Campaign}, Model: report.StoredWinner}
+	roi := func(q report.Query) *report.Attribution {
+		a, err := desk.ROI(context.Background(), q)
+		if err != nil {
 			t.Fatal(err)
 		}
+		return a
 	}
-	var plain map[string]map[string]any
-	write := func() { plain = hand(t, db) }
 	compare := func(what string, most float64) {
-		var ratios []float64
-		for round := range 3 {
-			base, baseWall := timed(write)
-			took, wall := timed(ask)
-			t.Logf("%s, round %d: by hand %v of CPU in %v, report %v in %v", what, round+1, base, baseWall, took, wall)
-			ratios = append(ratios, took.Seconds()/base.Seconds())
+		var byHand, stored []taken
+		for range sizeRounds {
+			var plain map[string]map[string]any
+			var a *report.Attribution
+			byHand = append(byHand, timed(t, func() { plain = hand(t, db) }))
+			stored = append(stored, timed(t, func() { a = roi(q) }))
+			t.Logf("%s: by hand %v, report %v", what, byHand[len(byHand)-1], stored[len(stored)-1])
 			sameFigures(t, plain, a)
 		}
-		slices.Sort(ratios)
-		t.Logf("%s: report ÷ by hand = %.3f of the CPU (%.3f–%.3f)", what, ratios[1], ratios[0], ratios[2])
-		if n >= 1_000_000 && ratios[1] > most { // with few calls it is the rest that takes the time
+		median, low, high := middle(stored, byHand, ofCPU)
+		t.Logf("%s: report ÷ by hand = %.3f of the CPU (%.3f–%.3f)", what, median, low, high)
+		if n >= 1_000_000 && median > most { // with few calls it is the rest that takes the time
 			t.Errorf("%s: more than %.3f of what plain SQL takes", what, most)
 		}
+		median, low, high = middle(stored, byHand, ofWall)
+		t.Logf("%s: report ÷ by hand = %.3f of the time (%.3f–%.3f)", what, median, low, high)
 	}
 	compare("from the calls", 1.3)
 	days := 0
-	took, wall := timed(func() {
+	took := timed(t, func() {
 		for {
-			done, err := desk.RollUp(context.Background(), now)
+			done, err := desk.RollUp(context.Background(), *now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,9 +215,47 @@ func TestAYearOfCallsBesidePlainSQL(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("prepared %d days: %v of CPU in %v", days, took, wall)
-	now = now.Add(time.Hour)
+	t.Logf("prepared %d days: %v", days, took)
+	*now = now.Add(time.Hour)
 	compare("from prepared days", 1.0/25)
+	for _, goal := range []report.Goal{report.ForSale, report.ForCall} {
+		q.Model, q.CreditFor = "", goal
+		t.Logf("by the default model, for each %s: %v", goal, timed(t, func() { roi(q) }))
+	}
+}
+
+// Reports on a year of calls by every model, beside last_touch, which reads and
+// counts the same paths and gives each to one touch, in one run.
+func TestAYearOfCallsByEveryModel(t *testing.T) {
+	_, _, desk, _ := yearOfCalls(t)
+	for _, goal := range []report.Goal{report.ForSale, report.ForCall} {
+		q := report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil, GroupBy: []report.Dimension{report.Campaign}, CreditFor: goal}
+		ask := func(model string) taken {
+			q.Model, q.With = model, attribution.Params{}
+			if model == "shaped" {
+				q.With.Shape = "20/20/60"
+			}
+			return timed(t, func() {
+				if _, err := desk.Attribution(context.Background(), q); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		ask("last_touch")
+		for _, model := range attribution.Models() {
+			var each, counting []taken
+			for range sizeRounds {
+				counting = append(counting, ask("last_touch"))
+				each = append(each, ask(model))
+			}
+			median, low, high := middle(each, counting, ofCPU)
+			wall, _, _ := middle(each, counting, ofWall)
+			t.Logf("for each %s, %s ÷ last_touch = %.2f of the CPU (%.2f–%.2f), %.2f of the time; last took %v", goal, model, median, low, high, wall, each[sizeRounds-1])
+			if median > 8 {
+				t.Errorf("%s: more than 8 times the pass that counts", model)
+			}
+		}
+	}
 }
 
 // cpuTime is what this process has used: on a shared machine the steady figure.
