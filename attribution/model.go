@@ -51,8 +51,9 @@ type Model struct {
 	// Positions says that the credit is told by the position of the touch, too.
 	Positions bool
 	// Ages says that the model looks at how long before the conversion each touch
-	// was: what it divides depends on more than the order of the touches, and
-	// conversions over one path must be divided one by one.
+	// was. Of other models conversions get the same shares when their paths have
+	// the same channels in order, the same direct ones, and the same touches that
+	// reached the moments.
 	Ages bool
 	// Moments says that the model looks at when the person became a lead,
 	// qualified and won.
