@@ -315,7 +315,9 @@ func (p *people) loadCalls(ctx context.Context) error {
 		one.calls = append(one.calls, c)
 		if c.VisitorID != "" && c.tracked() {
 			if c.sureOfVisitor() {
-				one.proofs[c.VisitorID] = append(one.proofs[c.VisitorID], c.ID)
+				if by := one.proofs[c.VisitorID]; !slices.Contains(by, c.ID) {
+					one.proofs[c.VisitorID] = append(by, c.ID)
+				}
 			} else {
 				if one.likely == nil {
 					one.likely = map[string][]string{}
