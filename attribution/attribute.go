@@ -35,7 +35,7 @@ const (
 	MethodLease     Method = "lease"           // the number was on the visitor's open page
 	MethodLeaseTail Method = "lease_tail"      // it was still theirs, but the page had gone silent
 	MethodPastLease Method = "past_lease"      // it had been theirs
-	MethodCaller    Method = "known_caller"    // the caller is known, and the number has gone to somebody else since
+	MethodCaller    Method = "known_caller"    // the caller is known, and the number has gone to somebody else since; or, of a call that was brought in, tells nothing
 	MethodSource    Method = "source_number"   // the number is bound to a source for good
 	MethodOverflow  Method = "overflow_number" // the number that is shown when a pool is empty
 	MethodImported  Method = "imported"        // brought in with the call
@@ -117,7 +117,7 @@ func (l *Ledger) Attribute(ctx context.Context, call telephony.Call) (source str
 	if err != nil || stored != nil {
 		return text(stored), err
 	}
-	a, err := l.conclude(ctx, call)
+	a, err := l.conclude(ctx, l.db, call)
 	if err != nil {
 		return "", fmt.Errorf("attribute call: %w", err)
 	}

@@ -55,16 +55,16 @@ type knownModel struct {
 // modelAt returns the delay model by which a call of that moment is judged.
 // Right after a refit, and for a minute on other replicas, it may still be the
 // one before: the attribution says which.
-func (l *Ledger) modelAt(ctx context.Context, accountID string, t time.Time) (DelayModel, error) {
-	m, err := l.newestModel(ctx, accountID)
+func (l *Ledger) modelAt(ctx context.Context, q store.Querier, accountID string, t time.Time) (DelayModel, error) {
+	m, err := l.newestModel(ctx, q, accountID)
 	if err != nil || m.Version == 0 || !m.FittedAt.After(t) {
 		return m, err
 	}
-	return readModel(ctx, l.db, modelAtInstant, accountID, store.Micros(t))
+	return readModel(ctx, q, modelAtInstant, accountID, store.Micros(t))
 }
 
 // newestModel returns the account's newest delay model, from memory mostly.
-func (l *Ledger) newestModel(ctx context.Context, accountID string) (DelayModel, error) {
+func (l *Ledger) newestModel(ctx context.Context, q store.Querier, accountID string) (DelayModel, error) {
 	now := l.now()
 	l.mu.Lock()
 	known, ok := l.models[accountID]
@@ -72,7 +72,7 @@ func (l *Ledger) newestModel(ctx context.Context, accountID string) (DelayModel,
 	if age := now.Sub(known.readAt); ok && age >= 0 && age < modelMemory {
 		return known.model, nil
 	}
-	m, err := readModel(ctx, l.db, newestModel, accountID)
+	m, err := readModel(ctx, q, newestModel, accountID)
 	if err != nil {
 		return DelayModel{}, err
 	}

@@ -159,6 +159,11 @@ func (l *Ledger) ImportTouches(ctx context.Context, who account.Identity, touche
 		var persons []string
 		for i, t := range touches {
 			row := t.row(sources)
+			if row.Medium == "" && row.SourceID != "" {
+				if row.Medium, err = mediumOf(ctx, tx, who.AccountID, row.SourceID, t.At); err != nil {
+					return err
+				}
+			}
 			old, there := standing[row.ID]
 			switch {
 			case there && old == row:
@@ -227,33 +232,58 @@ func (l *Ledger) writeTouch(ctx context.Context, tx *store.Tx, accountID string,
 const UntrackedSource = "untracked"
 
 // ImportedCall says what earned a call that was brought in. Source "" leaves the
-// question to us: the number may be bound to a source.
+// question to us: the number may be bound to a source, or the caller's history
+// explain it.
 type ImportedCall struct {
 	telephony.ImportedCall
 	Source, Medium, Campaign string
 }
 
-// importedRow is an imported attribution as it stands.
-type importedRow struct {
-	CallID    string     `db:"call_id"`
-	Caller    string     `db:"caller"`
-	StartedAt store.Time `db:"started_at"`
-	SourceID  string     `db:"source_id"`
-	Source    string     `db:"source"`
-	Medium    string     `db:"medium"`
-	Campaign  string     `db:"campaign"`
-	TouchID   string     `db:"touch_id"`
+// call is what there is to judge.
+func (c ImportedCall) call(accountID string) telephony.Call {
+	kind, from := telephony.Classify(c.From)
+	return telephony.Call{
+		AccountID: accountID, ID: c.ID(), Direction: telephony.Inbound, CallerKind: kind, From: from,
+		TrackingNumber: c.TrackingNumber, StartedAt: c.StartedAt,
+	}
 }
 
-// ImportCalls attributes calls that were brought in, and are kept already, to
-// the sources that the file names, and says of which that changed anything. A
-// call whose person has touches of its source before it, within
-// Config.KnownSource, is the outcome of the latest of them; another is a touch
-// itself, as a call to a printed number is. Missing sources are made.
+// told is what the file says of where the call came from, nil for nothing.
+// Without a source id it says that nobody knows.
+func (c ImportedCall) told(sources map[string]Source) *Candidate {
+	if c.Source == "" {
+		return nil
+	}
+	s := sources[strings.ToLower(cleanText(c.Source, 4*maxName))]
+	return &Candidate{
+		SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign, Weight: 1,
+		Evidence: []string{"The file that brought the call in says so."},
+	}
+}
+
+// told is what a file said of where the call came from: it stands as the only
+// candidate, while source, medium and campaign of the attribution are those of
+// the touch that explains it.
+func (a Attribution) told() *Candidate {
+	switch {
+	case a.Method != MethodImported:
+		return nil
+	case len(a.Candidates) > 0:
+		return &a.Candidates[0]
+	}
+	return &Candidate{SourceID: a.SourceID, Source: a.Source, Medium: a.Medium, Campaign: a.Campaign, Weight: 1}
+}
+
+// ImportCalls attributes calls that were brought in, and are kept already, and
+// says of which that changed anything. A call whose file names a source comes
+// from the latest touch of that source that its person has before it, within
+// Config.KnownSource; without one it is a touch itself, as a call to a printed
+// number is. A call of which the file names none is attributed like one that
+// comes in, and where its number says nothing, to the latest touch of its person.
+// Missing sources are made.
 func (l *Ledger) ImportCalls(ctx context.Context, who account.Identity, calls []ImportedCall) (changed []bool, made []string, err error) {
-	var ours []int
 	err = l.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		changed, made, ours = make([]bool, len(calls)), nil, nil
+		changed, made = make([]bool, len(calls)), nil
 		var names []string
 		for _, c := range calls {
 			if !strings.EqualFold(c.Source, UntrackedSource) {
@@ -266,87 +296,122 @@ func (l *Ledger) ImportCalls(ctx context.Context, who account.Identity, calls []
 		}
 		made = created
 		for i, c := range calls {
-			if changed[i], err = l.importAttribution(ctx, tx, who.AccountID, c, sources); err != nil {
+			if changed[i], err = l.attributeImported(ctx, tx, c.call(who.AccountID), c.told(sources)); err != nil {
 				return err
-			}
-			if c.Source == "" {
-				ours = append(ours, i)
 			}
 		}
 		return nil
 	})
-	for _, i := range ours {
-		if err != nil {
-			break
-		}
-		c := calls[i]
-		kind, from := telephony.Classify(c.From)
-		_, err = l.Attribute(ctx, telephony.Call{
-			AccountID: who.AccountID, ID: c.ID(), Direction: telephony.Inbound, CallerKind: kind, From: from,
-			TrackingNumber: c.TrackingNumber, StartedAt: c.StartedAt,
-		})
-	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("attribute imported calls: %w", err)
 	}
 	return changed, made, nil
 }
 
-func (l *Ledger) importAttribution(ctx context.Context, tx *store.Tx, accountID string, c ImportedCall, sources map[string]Source) (bool, error) {
-	var standing []attributionRow
-	if err := tx.Select(ctx, &standing, attributionOfCall, accountID, c.ID()); err != nil {
+// attributeImported keeps what earned a call that was brought in, and says
+// whether that changed anything.
+func (l *Ledger) attributeImported(ctx context.Context, tx *store.Tx, call telephony.Call, told *Candidate) (bool, error) {
+	standing, err := readAttribution(ctx, tx, call.AccountID, call.ID)
+	there := err == nil
+	if err != nil && callwheel.KindOf(err) != callwheel.NotFound {
 		return false, err
 	}
-	imported := len(standing) > 0 && standing[0].Method == string(MethodImported)
-	a := Attribution{CallID: c.ID(), Method: MethodImported, Confidence: 1, Verdict: Untracked, UntrackedWeight: 1, ModelVersion: importRule}
-	if s, ok := sources[strings.ToLower(cleanText(c.Source, 4*maxName))]; ok && c.Source != "" {
-		a.Verdict, a.UntrackedWeight = BySource, 0
-		a.Classification = Classification{SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign}
-		a.Why = []string{"the file that brought the call in says so"}
-		kind, from := telephony.Classify(c.From)
-		if kind == telephony.CallerE164 {
-			row := importedRow{Caller: from, StartedAt: store.At(c.StartedAt), SourceID: s.ID, Medium: a.Medium, Campaign: a.Campaign}
-			touch, err := l.explains(ctx, tx, accountID, row)
-			if err != nil {
-				return false, err
-			}
-			a.explainedBy(touch)
-		}
-	}
+	_, judged := delayVersion(standing.ModelVersion)
+	a := standing
 	switch {
-	case c.Source == "" && !imported:
-		return false, nil
-	case imported && c.Source != "" && a.says(standing[0].attribution()):
-		return false, nil
+	case told != nil:
+		a, err = l.byFile(ctx, tx, call, *told)
+	case judged && !standing.empty():
+		return false, nil // as a call that came in
+	case !judged:
+		a, err = l.conclude(ctx, tx, call)
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM attributions WHERE account_id = ? AND call_id = ?`, accountID, c.ID()); err != nil || c.Source == "" {
-		return true, err
+	if err == nil && told == nil && a.empty() {
+		err = l.byHistory(ctx, tx, call, &a)
 	}
-	now := store.Micros(l.now())
-	_, err := tx.Exec(ctx, addAttribution, accountID, a.CallID, string(a.Verdict), string(a.Method), a.Confidence, a.VisitorConfidence,
-		a.UntrackedWeight, a.Background, a.Contaminated, a.SourceID, a.Source, a.Medium, a.Campaign, a.Term, a.Content, clickJSON(a.ClickIDs),
-		a.LandingPage, a.Referrer, a.VisitorID, a.SessionID, a.LeaseID, a.TouchID, a.PoolID, a.ModelVersion, toJSON(a.Candidates), toJSON(a.Why),
-		now, now)
-	return true, err
+	if err != nil || there && a.says(standing) {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM attributions WHERE account_id = ? AND call_id = ?`, call.AccountID, call.ID); err != nil {
+		return false, err
+	}
+	return l.keep(ctx, tx, call, a)
 }
 
-// says whether two attributions that were brought in conclude the same.
+// empty says whether the number that was called tells nothing: nobody was ever
+// shown it.
+func (a Attribution) empty() bool { return a.Method == MethodNone && len(a.Candidates) == 0 }
+
+// says whether two attributions of a call that was brought in conclude the same.
+// A source may be called otherwise by now.
 func (a Attribution) says(b Attribution) bool {
-	key := func(a Attribution) [6]string {
-		return [6]string{string(a.Verdict), a.SourceID, a.Medium, a.Campaign, a.TouchID, a.LandingPage}
+	key := func(a Attribution) string {
+		told := Candidate{}
+		if t := a.told(); t != nil {
+			told = Candidate{SourceID: t.SourceID, Medium: t.Medium, Campaign: t.Campaign}
+		}
+		return fmt.Sprintf("%q", []string{
+			string(a.Verdict), string(a.Method), a.SourceID, a.Medium, a.Campaign, a.Term, a.Content, clickJSON(a.ClickIDs), a.LandingPage, a.Referrer,
+			a.TouchID, a.PoolID, toJSON([]Candidate{told}),
+		})
 	}
 	return key(a) == key(b)
 }
 
-// explainedBy takes over what the touch tells beyond source, medium and
-// campaign.
-func (a *Attribution) explainedBy(t *touchRow) {
-	if t == nil {
-		a.TouchID, a.Term, a.Content, a.ClickIDs, a.LandingPage, a.Referrer = "", "", "", nil, "", ""
-		return
+// byFile is the verdict on a call whose file tells where it came from. What it
+// leaves open is taken from the touch that explains the call, or from the source.
+func (l *Ledger) byFile(ctx context.Context, tx *store.Tx, call telephony.Call, told Candidate) (Attribution, error) {
+	a := Attribution{
+		CallID: call.ID, Verdict: Untracked, Method: MethodImported, Confidence: 1, UntrackedWeight: 1, ModelVersion: importRule,
+		Candidates: []Candidate{}, JudgedAt: store.At(l.now()).Time,
 	}
-	a.TouchID, a.Term, a.Content, a.ClickIDs = t.ID, t.Term, t.Content, clickMap(t.ClickIDs)
-	a.LandingPage, a.Referrer = t.LandingPage, t.Referrer
+	if told.SourceID == "" {
+		return a, nil
+	}
+	a.Verdict, a.UntrackedWeight = BySource, 0
+	a.Candidates, a.Why = append(a.Candidates, told), []string{told.Evidence[0]}
+	touch, err := l.explains(ctx, tx, call, &told)
+	if err != nil || touch != nil {
+		a.by(touch)
+		a.SourceID, a.Source = told.SourceID, told.Source
+		return a, err
+	}
+	a.Classification = Classification{SourceID: told.SourceID, Source: told.Source, Medium: told.Medium, Campaign: told.Campaign}
+	if a.Medium == "" {
+		a.Medium, err = mediumOf(ctx, tx, call.AccountID, told.SourceID, call.StartedAt)
+	}
+	return a, err
+}
+
+// byHistory gives a call whose number tells nothing to the latest touch of its
+// person, where there is one: where else files meet is not known.
+func (l *Ledger) byHistory(ctx context.Context, tx *store.Tx, call telephony.Call, a *Attribution) error {
+	touch, err := l.explains(ctx, tx, call, nil)
+	if err != nil || touch == nil {
+		return err
+	}
+	a.by(touch)
+	a.Verdict, a.Method, a.Confidence, a.UntrackedWeight, a.ModelVersion = BySource, MethodCaller, confidenceCaller, left(confidenceCaller), importRule
+	a.Candidates = []Candidate{{
+		SourceID: a.SourceID, Source: a.Source, Medium: a.Medium, Campaign: a.Campaign, Weight: confidenceCaller,
+		Evidence: []string{"Is where the caller had come from before, as the file of touches says."},
+	}}
+	a.Why = []string{fmt.Sprintf("The number that was dialled tells nothing; the caller had come from %s before.", described(a.Classification))}
+	return nil
+}
+
+// by takes over what the touch tells.
+func (a *Attribution) by(t *touchRow) {
+	if t != nil {
+		touch := t.touch()
+		a.TouchID, a.Classification = touch.ID, touch.Classification
+	}
+}
+
+// mediumOf is the medium that a source had at an instant.
+func mediumOf(ctx context.Context, q store.Querier, accountID, sourceID string, at time.Time) (medium string, err error) {
+	err = q.Get(ctx, &medium, mediumAt, store.Micros(at), accountID, sourceID)
+	return medium, err
 }
 
 // touchesBefore are the latest touches of whoever a phone is known to be.
@@ -358,17 +423,27 @@ WHERE account_id = ? AND touched_at <= ? AND touched_at >= ? AND (person = ? OR 
 ORDER BY touched_at DESC, touch_id DESC
 LIMIT 500`
 
-// explains finds the touch by which the source of an imported call met its
-// caller, nil for none.
-func (l *Ledger) explains(ctx context.Context, tx *store.Tx, accountID string, r importedRow) (*touchRow, error) {
+// explains finds the touch from which a call came that was brought in, nil for
+// none: the latest of the source that its file tells, or of any, where a direct
+// one does not hide where somebody came from before.
+func (l *Ledger) explains(ctx context.Context, tx *store.Tx, call telephony.Call, told *Candidate) (*touchRow, error) {
+	if call.CallerKind != telephony.CallerE164 {
+		return nil, nil
+	}
 	var rows []touchRow
-	err := tx.Select(ctx, &rows, touchesBefore, accountID, r.StartedAt, store.Micros(r.StartedAt.Add(-l.cfg.KnownSource)), r.Caller, accountID, r.Caller)
-	if err != nil {
+	err := tx.Select(ctx, &rows, touchesBefore, call.AccountID, store.Micros(call.StartedAt), store.Micros(call.StartedAt.Add(-l.cfg.KnownSource)),
+		call.From, call.AccountID, call.From)
+	if err != nil || len(rows) == 0 {
 		return nil, err
+	}
+	if told == nil {
+		known := slices.IndexFunc(rows, func(t touchRow) bool { return !strings.EqualFold(t.Source, "direct") })
+		return &rows[max(known, 0)], nil
 	}
 	open := func(told, has string) bool { return told == "" || strings.EqualFold(told, has) }
 	i := slices.IndexFunc(rows, func(t touchRow) bool {
-		return t.SourceID == r.SourceID && open(r.Medium, t.Medium) && open(r.Campaign, t.Campaign)
+		same := t.SourceID == told.SourceID || t.SourceID == "" && strings.EqualFold(t.Source, told.Source)
+		return same && open(told.Medium, t.Medium) && open(told.Campaign, t.Campaign)
 	})
 	if i < 0 {
 		return nil, nil
@@ -376,12 +451,11 @@ func (l *Ledger) explains(ctx context.Context, tx *store.Tx, accountID string, r
 	return &rows[i], nil
 }
 
-// importedCallsOf are the calls of some callers whose source a file told.
+// importedCallsOf are the calls of some callers that were brought in.
 const importedCallsOf = `
-SELECT c.call_id, c.from_e164 AS caller, c.started_at, a.source_id, a.source, a.medium, a.campaign, a.touch_id
+SELECT ` + callColumns + `
 FROM calls c
-JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
-WHERE c.account_id = ? AND c.from_e164 IN (?) AND a.method = 'imported' AND a.verdict = 'source'`
+WHERE c.account_id = ? AND c.from_e164 IN (?) AND c.provider = '` + telephony.ImportProvider + `'`
 
 // relink looks again which touch explains the imported calls of persons whose
 // touches changed: what files come to must not depend on their order.
@@ -394,22 +468,18 @@ func (l *Ledger) relink(ctx context.Context, tx *store.Tx, accountID string, per
 	if err != nil {
 		return err
 	}
-	var rows []importedRow
+	var rows []callRow
 	if err := tx.Select(ctx, &rows, query, args...); err != nil {
 		return err
 	}
 	for _, r := range rows {
-		touch, err := l.explains(ctx, tx, accountID, r)
-		if err != nil {
-			return err
+		standing, err := readAttribution(ctx, tx, accountID, r.ID)
+		if callwheel.KindOf(err) == callwheel.NotFound {
+			continue // its file is still being read: that attributes it
 		}
-		var a Attribution
-		a.explainedBy(touch)
-		_, err = tx.Exec(ctx, `
-			UPDATE attributions SET touch_id = ?, term = ?, content = ?, click_ids = ?, landing_page = ?, referrer = ?, attributed_at = ?
-			WHERE account_id = ? AND call_id = ? AND (touch_id, term, content, click_ids, landing_page, referrer) <> (?, ?, ?, ?, ?, ?)`,
-			a.TouchID, a.Term, a.Content, clickJSON(a.ClickIDs), a.LandingPage, a.Referrer, store.Micros(l.now()), accountID, r.CallID,
-			a.TouchID, a.Term, a.Content, clickJSON(a.ClickIDs), a.LandingPage, a.Referrer)
+		if err == nil {
+			_, err = l.attributeImported(ctx, tx, r.call(), standing.told())
+		}
 		if err != nil {
 			return err
 		}

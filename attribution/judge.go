@@ -23,12 +23,12 @@ type judge struct {
 }
 
 // conclude judges a call for the first time.
-func (l *Ledger) conclude(ctx context.Context, call telephony.Call) (Attribution, error) {
-	model, err := l.modelAt(ctx, call.AccountID, call.StartedAt)
+func (l *Ledger) conclude(ctx context.Context, q store.Querier, call telephony.Call) (Attribution, error) {
+	model, err := l.modelAt(ctx, q, call.AccountID, call.StartedAt)
 	if err != nil {
 		return Attribution{}, err
 	}
-	j := judge{db: l.db, call: call, model: model, judgedAt: store.At(l.now()).Time}
+	j := judge{db: q, call: call, model: model, judgedAt: store.At(l.now()).Time}
 	return j.conclude(ctx)
 }
 
@@ -79,7 +79,7 @@ func (j judge) bySource(ctx context.Context, a Attribution, b bindingRow, overfl
 	if err != nil {
 		return Attribution{}, fmt.Errorf("find source: %w", err)
 	}
-	if err := j.db.Get(ctx, &row.Medium, mediumAt, store.Micros(j.call.StartedAt), j.call.AccountID, b.SourceID); err != nil {
+	if row.Medium, err = mediumOf(ctx, j.db, j.call.AccountID, b.SourceID, j.call.StartedAt); err != nil {
 		return Attribution{}, fmt.Errorf("find medium of source: %w", err)
 	}
 	a.Verdict, a.Method, a.Confidence, a.UntrackedWeight = BySource, MethodSource, confidenceSource, left(confidenceSource)

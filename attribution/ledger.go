@@ -150,7 +150,7 @@ func (l *Ledger) visit(ctx context.Context, site Site, req VisitRequest, now tim
 	}
 	landing := Classify(Landing{Page: req.Page, Referrer: req.Referrer, OwnHosts: site.hosts()}, sources)
 	targets := site.targets(req.Numbers)
-	model, err := l.newestModel(ctx, site.AccountID)
+	model, err := l.newestModel(ctx, l.db, site.AccountID)
 	if err != nil {
 		return err
 	}

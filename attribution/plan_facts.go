@@ -65,7 +65,7 @@ func (l *Ledger) planFacts(ctx context.Context, pool Pool, now time.Time) (planF
 
 // planDelays says how long the account's callers wait, and where that is from.
 func (l *Ledger) planDelays(ctx context.Context, accountID string) ([]DelayPart, string, error) {
-	model, err := l.newestModel(ctx, accountID)
+	model, err := l.newestModel(ctx, l.db, accountID)
 	if err != nil || model.Version == 0 {
 		return DefaultDelays().Parts, "assumed", err
 	}
