@@ -123,7 +123,8 @@ func readBook(ctx context.Context, q store.Querier, accountID string) (*book, er
 func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 // source returns what a source is called now: by its id, else by a name in the
-// list whatever the case, else the text itself.
+// list whatever the case, or a former name unless somebody has it now, else the
+// text itself.
 func (b *book) source(id, text string) string {
 	if name, ok := b.sources[id]; ok {
 		return name
@@ -131,15 +132,6 @@ func (b *book) source(id, text string) string {
 	if text == UntrackedRow {
 		return text
 	}
-	if name, ok := b.byName[fold(text)]; ok {
-		return name
-	}
-	return orNone(text)
-}
-
-// spendSource is source for the name that spend was booked on: a former name of
-// a source is that source, unless somebody has the name now.
-func (b *book) spendSource(text string) string {
 	f := fold(text)
 	if name, ok := b.byName[f]; ok {
 		return name

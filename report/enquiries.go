@@ -105,6 +105,10 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 			}
 		}
 	}
+	known, err := readNamed(ctx, p.db, p.account)
+	if err != nil {
+		return err
+	}
 	met := map[string][]touchRow{}
 	first, last := list[0].At-metBefore.Microseconds(), list[len(list)-1].At
 	err = p.eachTouch(ctx, sortedKeys(names), reach{first, last + 1}, func(t *touchRow) { met[t.Person] = append(met[t.Person], *t) })
@@ -112,10 +116,12 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 		return err
 	}
 	for _, e := range list {
+		source := known[fold(e.Source)]
 		for _, one := range holders[e.Person] {
-			if !one.explains(met, e) {
+			if !one.explains(met, e, known) {
 				one.touches = append(one.touches, touch{
-					id: e.ID, at: e.At, name: e.Person, arrival: p.arrivals.of(arrival{source: e.Source, medium: e.Medium, campaign: e.Campaign}),
+					id: e.ID, at: e.At, name: e.Person,
+					arrival: p.arrivals.of(arrival{sourceID: source.SourceID, source: e.Source, medium: cmp.Or(e.Medium, source.Medium), campaign: e.Campaign}),
 				})
 			}
 		}
@@ -123,13 +129,42 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 	return nil
 }
 
+// namedSource is a source under one of its names.
+type namedSource struct {
+	formerName
+	Medium string `db:"medium"`
+}
+
+// namedSources are sources by every folded name that they have or had last.
+type namedSources map[string]namedSource
+
+// key tells sources apart: by id, else by whose the name is, else by the name.
+func (known namedSources) key(id, name string) string {
+	return cmp.Or(id, known[fold(name)].SourceID, fold(name))
+}
+
+func readNamed(ctx context.Context, q store.Querier, accountID string) (namedSources, error) {
+	var list []namedSource
+	err := q.Select(ctx, &list, `
+		SELECT n.folded, n.source_id, s.medium FROM source_names n
+		JOIN sources s ON s.account_id = n.account_id AND s.source_id = n.source_id WHERE n.account_id = ?`, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("read names of sources: %w", err)
+	}
+	known := namedSources{}
+	for _, n := range list {
+		known[n.Folded] = n
+	}
+	return known, nil
+}
+
 // explains says whether one of the touches under the person's names is where
 // the enquiry came from.
-func (one *person) explains(met map[string][]touchRow, e enquiry) bool {
+func (one *person) explains(met map[string][]touchRow, e enquiry, known namedSources) bool {
 	open := func(told, has string) bool { return told == "" || fold(told) == fold(has) }
 	for name := range one.proofs {
 		if slices.ContainsFunc(met[name], func(t touchRow) bool {
-			return t.At <= e.At && t.At >= e.At-metBefore.Microseconds() && fold(t.Source) == fold(e.Source) &&
+			return t.At <= e.At && t.At >= e.At-metBefore.Microseconds() && known.key(t.SourceID, t.Source) == known.key("", e.Source) &&
 				open(e.Medium, t.Medium) && open(e.Campaign, t.Campaign)
 		}) {
 			return true

@@ -71,6 +71,42 @@ func TestAnEnquiryThatNamesASourceEarnsTheSaleThatFollows(t *testing.T) {
 	})
 }
 
+func TestAnEnquiryFollowsTheSourceToItsPresentName(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.source("src_g", "Google", "cpc")
+		// Ann's form and Bob's visit name the source as it was called then, Cid's form is
+		// explained by his visit.
+		w.ask("enq_1", "+13125550001", "2025-03-03T15:00:00Z", "google", "", "Spring")
+		w.touch("tch_b", "+13125550002", "2025-03-03T15:00:00Z", "", "GOOGLE", "cpc", "spring")
+		w.touch("tch_c", "+13125550003", "2025-03-02T15:00:00Z", "src_g", "Google", "cpc", "spring")
+		w.ask("enq_3", "+13125550003", "2025-03-03T15:00:00Z", "google", "cpc", "")
+		for i := range 3 {
+			w.sell(fmt.Sprint("sale_", i), "", fmt.Sprintf("+1312555000%d", i+1), "2025-03-05T15:10:00Z", 100_00, "USD")
+		}
+		w.exec(`UPDATE sources SET name = 'Google Ads', folded = 'google ads' WHERE source_id = 'src_g'`)
+		w.exec(`INSERT INTO source_names (account_id, folded, source_id, named_at) VALUES (?, 'google ads', 'src_g', 1)`, acct)
+		by := report.Query{From: "2025-03-01", Until: "2025-03-11", CreditFor: report.ForSale, Model: "linear", GroupBy: []report.Dimension{report.Source, report.Medium, report.Campaign}}
+		got := w.attribution(by)
+		if len(got.Rows) != 1 {
+			t.Errorf("got %d rows, want one of all three sales", len(got.Rows))
+		}
+		if credit := row(t, got, "Google Ads", "cpc", "Spring").Credit; math.Abs(credit-3) > 1e-9 {
+			t.Errorf("got credit %v, want 3", credit)
+		}
+		by.Filters = map[report.Dimension]string{report.Source: "google ads"}
+		if credit := w.attribution(by).Totals.Credit; math.Abs(credit-3) > 1e-9 {
+			t.Errorf("filtered by the present name: got credit %v, want 3", credit)
+		}
+		// Whoever has the name now has it alone.
+		w.exec(`INSERT INTO sources (account_id, source_id, name, folded, medium, created_at) VALUES (?, 'src_n', 'google', 'google', 'organic', 2)`, acct)
+		w.exec(`UPDATE source_names SET source_id = 'src_n' WHERE folded = 'google'`)
+		if credit := row(t, w.attribution(report.Query{From: by.From, Until: by.Until, CreditFor: by.CreditFor, Model: "linear", GroupBy: []report.Dimension{report.Source}}), "Google Ads").Credit; credit > 1 {
+			t.Errorf("got credit %v for who had the name before", credit)
+		}
+	})
+}
+
 func TestInSegmentsAnEnquiryBelongsToWhatItNames(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)

@@ -387,7 +387,7 @@ func readSpans(rows []spendRow, b *book) (spans []spendSpan, daily map[string][]
 		if err != nil {
 			return nil, nil, fmt.Errorf("read spend %s: %w", r.ID, err)
 		}
-		one := spendSpan{row: r, from: from, n: dates(from, until), source: b.spendSource(r.Source), medium: r.Medium}
+		one := spendSpan{row: r, from: from, n: dates(from, until), source: b.source("", r.Source), medium: r.Medium}
 		if one.medium == "" {
 			one.medium = b.mediums[fold(one.source)]
 		}
