@@ -21,9 +21,11 @@ type callerCallBody struct {
 	Disposition     *string            `json:"disposition"`
 }
 
-// touchBody is one arrival and what it told about where the person came from.
+// touchBody is one meeting with a source and what it told about where the person
+// came from.
 type touchBody struct {
 	ID          string            `json:"id"`
+	Kind        report.TouchKind  `json:"kind" enum:"arrival,enquiry,call" doc:"arrival: on a site, or brought in. enquiry: a form or a chat that names a source which nothing else explains. call: to a number of the source itself. id is the enquiry's or the call's then"`
 	TouchedAt   stamp             `json:"touched_at"`
 	Source      string            `json:"source"`
 	Medium      *string           `json:"medium"`
@@ -39,19 +41,27 @@ type touchBody struct {
 
 func touchOut(t report.Touch) touchBody {
 	return touchBody{
-		ID: t.ID, TouchedAt: at(t.TouchedAt.Time), Source: t.Source, Medium: orNil(t.Medium), Campaign: orNil(t.Campaign),
+		ID: t.ID, Kind: t.Kind, TouchedAt: at(t.TouchedAt.Time), Source: t.Source, Medium: orNil(t.Medium), Campaign: orNil(t.Campaign),
 		Term: orNil(t.Term), Content: orNil(t.Content), ClickIDs: t.ClickIDs(), LandingPage: orNil(t.Landing),
 		Referrer: orNil(t.Referrer), VisitorID: orNil(t.VisitorID), SessionID: orNil(t.SessionID),
 	}
 }
 
-type referralBody struct {
+// ReferralBody says who sent whom; it is embedded in what else is told of them.
+type ReferralBody struct {
 	ID         string      `json:"id"`
 	Referrer   *wireNumber `json:"referrer" doc:"Who sent"`
 	Referred   *wireNumber `json:"referred" doc:"Who was sent"`
 	ReferredAt stamp       `json:"referred_at"`
 	RecordedBy string      `json:"recorded_by" doc:"user_…, token_…, or job for a link"`
 	Via        string      `json:"via" enum:"field,keypad,link" doc:"How it was said: asked and written down, keyed in, or by a link with a referral code"`
+}
+
+// sentBody is whom a caller sent, and what they bought.
+type sentBody struct {
+	ReferralBody
+	Sales  []saleBody        `json:"sales" doc:"What they bought: refunds too, oldest first"`
+	Values []callwheel.Money `json:"values" doc:"Sales less refunds, by currency"`
 }
 
 // callerBody is a person over time.
@@ -65,23 +75,27 @@ type callerBody struct {
 	QualifiedAt *stamp               `json:"qualified_at"`
 	WonAt       *stamp               `json:"won_at"`
 	Calls       []callerCallBody     `json:"calls" doc:"The latest 500, newest first"`
-	Touches     []touchBody          `json:"touches" doc:"The latest 500 arrivals on the account's sites, newest first"`
-	Sales       []saleBody           `json:"sales" doc:"Refunds too, oldest first"`
+	Touches     []touchBody          `json:"touches" doc:"The latest 500 touches that reports may credit, newest first"`
+	Enquiries   []enquiryBody        `json:"enquiries" doc:"The latest 500 forms and chats, newest first"`
+	Sales       []saleBody           `json:"sales" doc:"Refunds too, and outcomes that were brought in, oldest first"`
 	Values      []callwheel.Money    `json:"values" doc:"Sales less refunds, by currency"`
 	Feedback    []feedbackBody       `json:"feedback"`
-	Referred    []referralBody       `json:"referred" doc:"Whom they sent"`
-	ReferredBy  []referralBody       `json:"referred_by" doc:"Who sent them"`
+	Referred    []sentBody           `json:"referred" doc:"Whom they sent, and what those bought"`
+	ReferredBy  []ReferralBody       `json:"referred_by" doc:"Who sent them"`
 	History     []judgementBody      `json:"history" doc:"The latest 500 judgements about their calls, newest first"`
 }
 
 func callerOut(who account.Identity, c *scoring.Caller, touches []report.Touch) callerBody {
-	referral := func(r scoring.Referral) referralBody { return referralOut(who, r) }
+	referral := func(r scoring.Referral) ReferralBody { return referralOut(who, r) }
+	sent := func(s scoring.Sent) sentBody {
+		return sentBody{ReferralBody: referral(s.Referral), Sales: each(s.Sales, saleOut), Values: s.Values}
+	}
 	return callerBody{
 		Number: callerNumber(who, c.E164), Kind: telephony.CallerE164,
 		CallCount: c.CallCount, FirstCallAt: atPtr(c.FirstCall.Ptr()), LastCallAt: atPtr(c.LastCall.Ptr()),
 		LeadAt: atPtr(c.Milestones.LeadAt.Ptr()), QualifiedAt: atPtr(c.Milestones.QualifiedAt.Ptr()), WonAt: atPtr(c.Milestones.WonAt.Ptr()),
-		Calls: each(c.Calls, callerCallOut), Touches: each(touches, touchOut), Sales: each(c.Sales, saleOut), Values: c.Values, Feedback: each(c.Feedback, feedbackOut(who)),
-		Referred: each(c.Referred, referral), ReferredBy: each(c.ReferredBy, referral), History: each(c.History, judgementOut),
+		Calls: each(c.Calls, callerCallOut), Touches: each(touches, touchOut), Enquiries: each(c.Enquiries, enquiryOut(who)), Sales: each(c.Sales, saleOut), Values: c.Values, Feedback: each(c.Feedback, feedbackOut(who)),
+		Referred: each(c.Referred, sent), ReferredBy: each(c.ReferredBy, referral), History: each(c.History, judgementOut),
 	}
 }
 
@@ -96,8 +110,8 @@ func callerCallOut(c scoring.CallerCall) callerCallBody {
 	return b
 }
 
-func referralOut(who account.Identity, r scoring.Referral) referralBody {
-	return referralBody{
+func referralOut(who account.Identity, r scoring.Referral) ReferralBody {
+	return ReferralBody{
 		ID: r.ID, Referrer: callerNumber(who, r.Referrer), Referred: callerNumber(who, r.Referred),
 		ReferredAt: at(r.ReferredAt.Time), RecordedBy: r.RecordedBy, Via: r.Via,
 	}
@@ -121,7 +135,7 @@ type referralPost struct {
 func (s *Server) callerDoors() {
 	handle(s, op{
 		Method: http.MethodGet, Path: "/v1/callers/{e164}", ID: "get-caller", Tag: "callers",
-		Summary: "A person over time: calls, touches, sales, feedback, referrals", Need: account.ReadCalls,
+		Summary: "A person over time: calls, touches, forms and chats, sales, feedback, whom they sent and what those bought", Need: account.ReadCalls,
 	}, func(ctx context.Context, who account.Identity, in *ByCaller) (*found[callerBody], error) {
 		c, err := s.desk.Caller(ctx, who.AccountID, in.E164)
 		if err != nil {
@@ -137,7 +151,7 @@ func (s *Server) callerDoors() {
 		Method: http.MethodPost, Path: "/v1/callers/{e164}/referrals", ID: "record-referral", Tag: "callers",
 		Summary: "Say who sent whom", Need: account.WriteDesk,
 		Doc: "Saying the same again changes nothing and answers with what is there.",
-	}, func(ctx context.Context, who account.Identity, in *referralPost) (*created[referralBody], error) {
+	}, func(ctx context.Context, who account.Identity, in *referralPost) (*created[ReferralBody], error) {
 		if (in.Body.Referred == "") == (in.Body.Referrer == "") {
 			return nil, callwheel.InvalidField("referred", "give either referred or referrer")
 		}
@@ -149,6 +163,6 @@ func (s *Server) callerDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return &created[referralBody]{Location: "/v1/callers/" + r.Referrer, Body: referralOut(who, r)}, nil
+		return &created[ReferralBody]{Location: "/v1/callers/" + r.Referrer, Body: referralOut(who, r)}, nil
 	})
 }

@@ -333,7 +333,7 @@ func (s *Server) scoreDoors() {
 
 type saleBody struct {
 	ID         string           `json:"id"`
-	CallID     string           `json:"call_id"`
+	CallID     *string          `json:"call_id" doc:"null for an outcome that was brought in"`
 	Value      callwheel.Money  `json:"value" doc:"Below 0 for a refund"`
 	Margin     *callwheel.Money `json:"margin" doc:"What remains of the value; null: not known"`
 	Refunded   callwheel.Money  `json:"refunded" doc:"What has been given back of it"`
@@ -345,7 +345,7 @@ type saleBody struct {
 
 func saleOut(x scoring.Sale) saleBody {
 	return saleBody{
-		ID: x.ID, CallID: x.CallID, Value: x.Value, Margin: x.Margin, Refunded: x.Refunded, RefundOf: orNil(x.RefundOf),
+		ID: x.ID, CallID: orNil(x.CallID), Value: x.Value, Margin: x.Margin, Refunded: x.Refunded, RefundOf: orNil(x.RefundOf),
 		SoldAt: at(x.SoldAt.Time), RecordedAt: at(x.RecordedAt.Time), RecordedBy: x.RecordedBy,
 	}
 }

@@ -40,7 +40,7 @@ func (s *Server) referralDoors() {
 		Method: http.MethodPost, Path: "/v1/calls/{id}/referral", ID: "refer-call", Tag: "desk",
 		Summary: "Say who sent the caller of a call", Need: account.WriteDesk,
 		Doc: "By number, by the digits that the caller keyed in, or by a referral code. Saying the same again changes nothing and answers with what is there.",
-	}, func(ctx context.Context, who account.Identity, in *callReferralPost) (*created[referralBody], error) {
+	}, func(ctx context.Context, who account.Identity, in *callReferralPost) (*created[ReferralBody], error) {
 		from := scoring.Sender{Referrer: in.Body.Referrer, Digits: in.Body.Digits, Code: in.Body.Code}
 		given := 0
 		for _, text := range []string{from.Referrer, from.Digits, from.Code} {
@@ -55,7 +55,7 @@ func (s *Server) referralDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return &created[referralBody]{Location: "/v1/callers/" + r.Referrer, Body: referralOut(who, r)}, nil
+		return &created[ReferralBody]{Location: "/v1/callers/" + r.Referrer, Body: referralOut(who, r)}, nil
 	})
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/callers/{e164}/referral-code", ID: "referral-code", Tag: "callers",

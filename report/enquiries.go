@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/callwheel/callwheel/store"
@@ -86,13 +87,18 @@ const metBefore = 90 * 24 * time.Hour
 // addEnquiries makes touches of the forms and chats that name a source which the
 // person is not known to have met in another way. holders are whose a name is.
 func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person, within reach) error {
+	const those = `SELECT enquiry_id, person, at, source, medium, campaign FROM enquiries WHERE account_id = ? AND `
 	var list []enquiry
-	err := p.db.Select(ctx, &list, `
-		SELECT enquiry_id, person, at, source, medium, campaign FROM enquiries
-		WHERE account_id = ? AND at >= ? AND at < ? AND source <> '' ORDER BY at, enquiry_id`, p.account, within.from, within.until)
+	var err error
+	if names := sortedKeys(holders); len(names) <= manyNames {
+		list, err = selectIn[enquiry](ctx, p.db, p.account, names, those+`person IN (?) AND at >= ? AND at < ? AND source <> ''`, within.from, within.until)
+	} else {
+		err = p.db.Select(ctx, &list, those+`at >= ? AND at < ? AND source <> ''`, p.account, within.from, within.until)
+	}
 	if err != nil {
 		return fmt.Errorf("read enquiries: %w", err)
 	}
+	slices.SortFunc(list, func(a, b enquiry) int { return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.ID, b.ID)) })
 	list = slices.DeleteFunc(list, func(e enquiry) bool { return !e.isTouch() || len(holders[e.Person]) == 0 })
 	if len(list) == 0 {
 		return nil
@@ -120,7 +126,7 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 		for _, one := range holders[e.Person] {
 			if !one.explains(met, e, known) {
 				one.touches = append(one.touches, touch{
-					id: e.ID, at: e.At, name: e.Person,
+					id: e.ID, at: e.At, name: e.Person, asked: true,
 					arrival: p.arrivals.of(arrival{sourceID: source.SourceID, source: e.Source, medium: cmp.Or(e.Medium, source.Medium), campaign: e.Campaign}),
 				})
 			}

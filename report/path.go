@@ -13,12 +13,13 @@ import (
 
 // touch is one meeting of a person with a source. name is under which of the
 // person's names it is known; call is the call that was itself the touch, ""
-// for one on a site and for a form or a chat.
+// for one on a site; asked says that it was a form or a chat.
 type touch struct {
-	id   string
-	at   int64
-	name string
-	call string
+	id    string
+	at    int64
+	name  string
+	call  string
+	asked bool
 	*arrival
 }
 

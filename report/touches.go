@@ -1,17 +1,31 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/callwheel/callwheel/store"
 )
 
-// Touch is one arrival of a person, with what it told about where they came
-// from.
+// TouchKind is how a person met a source.
+type TouchKind string
+
+// The kinds.
+const (
+	ByArrival TouchKind = "arrival" // on a site, or brought in
+	ByEnquiry TouchKind = "enquiry" // a form or a chat that names a source which nothing else explains
+	ByCall    TouchKind = "call"    // to a number of the source itself
+)
+
+// Touch is one meeting of a person with a source, with what it told about where
+// they came from.
 type Touch struct {
-	ID        string     `db:"touch_id"`
+	ID        string     `db:"touch_id"` // the enquiry's or the call's own, of those kinds
+	Kind      TouchKind  `db:"kind"`
 	TouchedAt store.Time `db:"touched_at"`
 	Source    string     `db:"source"`
 	Medium    string     `db:"medium"`
@@ -20,9 +34,9 @@ type Touch struct {
 	Content   string     `db:"content"`
 	ClickText string     `db:"click_ids"` // see ClickIDs
 	Landing   string     `db:"landing_page"`
-	Referrer  string     `db:"referrer"`
-	VisitorID string     `db:"visitor_id"` // "" for a touch that was imported under the number itself
-	SessionID string     `db:"session_id"` // "" for an imported touch
+	Referrer  string     `db:"referrer"`   // "" where it was no arrival
+	VisitorID string     `db:"visitor_id"` // "" for a touch that was imported under the number itself, and where it was no arrival
+	SessionID string     `db:"session_id"` // "" for an imported touch, and where it was no arrival
 }
 
 // ClickIDs are the advertisers' click ids of the touch, by parameter.
@@ -35,9 +49,9 @@ func (t Touch) ClickIDs() map[string]string {
 // maxTouches bounds what is told of one person.
 const maxTouches = 500
 
-// A person's touches are those of the visitors that a call has shown to be this
+// A person's arrivals are those of the visitors that a call has shown to be this
 // person, and those imported under the number itself.
-const touchesOf = `SELECT t.touch_id, t.touched_at, t.source, t.medium, t.campaign, t.term, t.content, t.click_ids,
+const touchesOf = `SELECT t.touch_id, 'arrival' AS kind, t.touched_at, t.source, t.medium, t.campaign, t.term, t.content, t.click_ids,
 	t.landing_page, t.referrer, CASE WHEN t.person = ? THEN '' ELSE t.person END AS visitor_id, t.session_id
 FROM touches t
 WHERE t.account_id = ? AND (t.person = ? OR t.person IN (
@@ -46,11 +60,44 @@ ORDER BY t.touched_at DESC, t.touch_id DESC
 LIMIT ?`
 
 // Touches returns the latest 500 touches of the person with this number, newest
-// first; none for a number that nobody has called from.
+// first: those that reports find in their path.
 func (d *Calls) Touches(ctx context.Context, accountID, e164 string) ([]Touch, error) {
 	var list []Touch
-	if err := d.db.Select(ctx, &list, touchesOf, e164, accountID, e164, accountID, e164, maxTouches); err != nil {
+	err := d.db.InSnapshot(ctx, func(ctx context.Context, q store.Querier) error {
+		list = nil
+		if err := q.Select(ctx, &list, touchesOf, e164, accountID, e164, accountID, e164, maxTouches); err != nil {
+			return err
+		}
+		who := newSeeds()
+		who.add(e164)
+		p, err := loadPeople(ctx, q, accountID, who, scope{touches: reach{from: noPrev, until: -noPrev}})
+		if err != nil {
+			return err
+		}
+		b, err := readBook(ctx, q, accountID)
+		if err != nil {
+			return err
+		}
+		for _, t := range p.get(e164).touches {
+			if t.call == "" && !t.asked {
+				continue // read above, with what paths do not need
+			}
+			kind := ByCall
+			if t.asked {
+				kind = ByEnquiry
+			}
+			list = append(list, Touch{
+				ID: t.id, Kind: kind, TouchedAt: store.At(store.FromMicros(t.at)), Source: b.source(t.sourceID, t.source), Medium: t.medium,
+				Campaign: t.campaign, Term: t.term, Content: t.content, Landing: t.landing,
+			})
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list touches: %w", err)
 	}
-	return list, nil
+	slices.SortStableFunc(list, func(a, b Touch) int {
+		return cmp.Or(b.TouchedAt.Compare(a.TouchedAt.Time), strings.Compare(b.ID, a.ID))
+	})
+	return list[:min(len(list), maxTouches)], nil
 }

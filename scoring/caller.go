@@ -107,14 +107,31 @@ func milestones(ctx context.Context, q store.Querier, accountID, person string) 
 			SELECT 3, sold_at FROM sales WHERE account_id = ? AND refund_of = ''
 			AND (person = ? OR call_id IN (SELECT call_id FROM calls WHERE account_id = ? AND from_e164 = ?))
 			UNION ALL
-			SELECT 1, lead_at FROM outcomes WHERE account_id = ? AND person = ?
+			SELECT 1, lead_at FROM outcomes WHERE account_id = ? AND `+isPerson+`
 			UNION ALL
-			SELECT 2, qualified_at FROM outcomes WHERE account_id = ? AND person = ?
+			SELECT 2, qualified_at FROM outcomes WHERE account_id = ? AND `+isPerson+`
 			UNION ALL
-			SELECT 3, won_at FROM outcomes WHERE account_id = ? AND person = ?
+			SELECT 3, won_at FROM outcomes WHERE account_id = ? AND `+isPerson+`
 		) moments WHERE at IS NOT NULL`,
-		accountID, person, person, accountID, person, accountID, person, accountID, person, accountID, person, accountID, person)
+		accountID, person, person, accountID, person, accountID, person,
+		accountID, person, accountID, person, accountID, person, accountID, person, accountID, person, accountID, person)
 	return m, err
+}
+
+// isPerson is the condition that a row is about somebody, under the number or
+// another name of theirs. It takes the number, the account, the number.
+const isPerson = `(person = ? OR person IN (SELECT l.alias FROM person_links l WHERE l.account_id = ? AND l.person = ?))`
+
+// readPurchases reads what somebody bought, oldest first: sales on their calls,
+// and outcomes of theirs that were brought in with a value. By call as well as by
+// person: a call may have been sold on before its caller was known.
+func readPurchases(ctx context.Context, q store.Querier, accountID, e164 string) ([]Sale, error) {
+	return readSales(ctx, q, selectSales+`
+		AND (person = ? OR call_id IN (SELECT call_id FROM calls WHERE account_id = ? AND from_e164 = ?))
+		UNION ALL
+		SELECT outcome_id, '', person, value_micros, margin_micros, 0, currency, won_at, '', imported_at, '`+importer+`'
+		FROM outcomes WHERE account_id = ? AND won_at IS NOT NULL AND value_micros IS NOT NULL AND `+isPerson+`
+		ORDER BY sold_at, sale_id`, accountID, e164, accountID, e164, accountID, e164, accountID, e164)
 }
 
 // CallerCall is one call in the page of a caller.
@@ -128,6 +145,13 @@ type CallerCall struct {
 	Disposition     *string    `db:"disposition"`
 }
 
+// Sent is whom a caller sent, and what they bought.
+type Sent struct {
+	Referral
+	Sales  []Sale            // oldest first, refunds too
+	Values []callwheel.Money // sales less refunds, by currency
+}
+
 // Caller is a person over time.
 type Caller struct {
 	E164       string
@@ -136,15 +160,17 @@ type Caller struct {
 	FirstCall  store.Time        // when the first call started, zero: never called
 	LastCall   store.Time        // when the latest call started
 	Calls      []CallerCall      // newest first, at most MaxCallerCalls
-	Sales      []Sale            // oldest first, refunds too
+	Enquiries  []Enquiry         // forms and chats, newest first, at most MaxCallerCalls
+	Sales      []Sale            // oldest first, refunds too, and outcomes that were brought in
 	Values     []callwheel.Money // sales less refunds, by currency
 	Feedback   []Feedback        // oldest first
-	Referred   []Referral        // whom they sent
+	Referred   []Sent            // whom they sent
 	ReferredBy []Referral        // who sent them
 	History    []Judgement       // about all their calls, newest first, at most MaxCallerCalls
 }
 
-// MaxCallerCalls is how many calls and judgements the page of a caller shows.
+// MaxCallerCalls is how many calls, enquiries and judgements the page of a caller
+// shows.
 const MaxCallerCalls = 500
 
 // Caller returns a person over time, by E.164 number. Errors: NotFound for
@@ -159,7 +185,7 @@ func (d *Desk) Caller(ctx context.Context, accountID, e164 string) (*Caller, err
 	if err != nil {
 		return nil, fmt.Errorf("read caller: %w", err)
 	}
-	known := c.CallCount > 0 || len(c.Sales) > 0 || len(c.Feedback) > 0 || len(c.Referred) > 0 || len(c.ReferredBy) > 0 || !c.Milestones.LeadAt.IsZero()
+	known := c.CallCount > 0 || len(c.Enquiries) > 0 || len(c.Sales) > 0 || len(c.Feedback) > 0 || len(c.Referred) > 0 || len(c.ReferredBy) > 0 || !c.Milestones.LeadAt.IsZero()
 	if !known {
 		return nil, callwheel.Errorf(callwheel.NotFound, "find caller: not found")
 	}
@@ -191,10 +217,11 @@ func (c *Caller) read(ctx context.Context, q store.Querier, accountID string) er
 		accountID, c.E164, MaxCallerCalls); err != nil {
 		return err
 	}
-	// By call as well: a call may have been sold on before its caller was known.
-	if c.Sales, err = readSales(ctx, q, selectSales+`
-		AND (person = ? OR call_id IN (SELECT call_id FROM calls WHERE account_id = ? AND from_e164 = ?))
-		ORDER BY sold_at, sale_id`, accountID, c.E164, accountID, c.E164); err != nil {
+	if err = q.Select(ctx, &c.Enquiries, selectEnquiries+` AND `+isPerson+` ORDER BY at DESC, enquiry_id DESC LIMIT ?`,
+		accountID, c.E164, accountID, c.E164, MaxCallerCalls); err != nil {
+		return err
+	}
+	if c.Sales, err = readPurchases(ctx, q, accountID, c.E164); err != nil {
 		return err
 	}
 	c.Values = netValues(c.Sales)
@@ -204,8 +231,17 @@ func (c *Caller) read(ctx context.Context, q store.Querier, accountID string) er
 		ORDER BY given_at, feedback_id`, accountID, accountID, c.E164); err != nil {
 		return err
 	}
-	if err = q.Select(ctx, &c.Referred, selectReferrals+` AND referrer = ? ORDER BY referred_at, referral_id`, accountID, c.E164); err != nil {
+	var sent []Referral
+	if err = q.Select(ctx, &sent, selectReferrals+` AND referrer = ? ORDER BY referred_at, referral_id`, accountID, c.E164); err != nil {
 		return err
+	}
+	for _, r := range sent {
+		s := Sent{Referral: r}
+		if s.Sales, err = readPurchases(ctx, q, accountID, r.Referred); err != nil {
+			return err
+		}
+		s.Values = netValues(s.Sales)
+		c.Referred = append(c.Referred, s)
 	}
 	if err = q.Select(ctx, &c.ReferredBy, selectReferrals+` AND referred = ? ORDER BY referred_at, referral_id`, accountID, c.E164); err != nil {
 		return err

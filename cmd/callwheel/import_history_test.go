@@ -120,3 +120,63 @@ func TestWhatAFileLeavesOpenIsTheSourcesOwn(t *testing.T) {
 		is(t, "method of a call long after the touch", b.house.calls("caller=%2B12125550101")[1].Attribution.Method, "none")
 	})
 }
+
+// A person's page tells what reports make of them: every touch in their path, what
+// was brought in as an outcome, and what those bought whom they sent.
+func TestACallersPageTellsTheirWholeHistory(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		h := b.house
+		b.file("touches", []string{touchColumns, "1,+12125550101,2026-09-20T10:00:00Z,newsletter,email,nov,,,,,"}).ok(t)
+		b.file("calls", []string{
+			callColumns,
+			"1,2026-10-01T10:00:00Z,+12125550101,+13125550171,answered,5,60,newsletter,,,,,Lead,10.00,USD",
+			"2,2026-10-01T11:00:00Z,+12125550101,+13125550171,answered,5,60,Radio,,,,,Lead,,",
+			"3,2026-10-01T12:00:00Z,+12125550102,+13125550171,answered,5,60,Radio,,,,,Lead,30.00,USD",
+		}).ok(t)
+		b.file("outcomes", []string{
+			"outcome_id,person,won_at,value,currency",
+			"1,+12125550101,2026-10-02T10:00:00Z,100.00,USD",
+			"2,+12125550102,2026-10-02T10:00:00Z,200.00,USD",
+			"3,+12125550102,2026-10-03T10:00:00Z,,", // nobody says for how much
+		}).ok(t)
+		for _, e := range []map[string]any{
+			{"external_id": "f1", "source": "Newsletter", "at": "2026-09-21T10:00:00Z"}, // came from the touch
+			{"external_id": "f2", "source": "Fair", "campaign": "spring", "at": "2026-09-22T10:00:00Z"},
+			{"external_id": "f3", "at": "2026-09-23T10:00:00Z"},
+		} {
+			e["person"], e["kind"] = "+12125550101", "form"
+			h.call(account.Agent, http.MethodPost, "/v1/enquiries", e, nil)
+		}
+		h.call(account.Agent, http.MethodPost, "/v1/callers/+12125550101/referrals", map[string]any{"referred": "+12125550102", "referred_at": "2026-09-30T10:00:00Z"}, nil)
+
+		var page struct {
+			Touches   []struct{ Kind, Source string }
+			Enquiries []struct {
+				ExternalID string `json:"external_id"`
+			}
+			Values   []struct{ Amount string }
+			Sales    []struct{ Value struct{ Amount string } }
+			Referred []struct {
+				Referred struct{ E164 string }
+				Sales    []struct {
+					CallID *string `json:"call_id"`
+					Value  struct{ Amount string }
+				}
+				Values []struct{ Amount string }
+			}
+		}
+		h.call(account.Agent, http.MethodGet, "/v1/callers/+12125550101", nil, &page)
+		is(t, "touches", fmt.Sprint(page.Touches), "[{call Radio} {enquiry Fair} {arrival newsletter}]")
+		is(t, "enquiries", fmt.Sprint(page.Enquiries), "[{f3} {f2} {f1}]")
+		is(t, "sales", fmt.Sprint(page.Sales), "[{{10.00}} {{100.00}}]")
+		is(t, "values", fmt.Sprint(page.Values), "[{110.00}]")
+		if len(page.Referred) != 1 || len(page.Referred[0].Sales) != 2 {
+			t.Fatalf("whom they sent: got %+v", page.Referred)
+		}
+		sent := page.Referred[0]
+		is(t, "who was sent", sent.Referred.E164, "+12125550102")
+		is(t, "what they bought", fmt.Sprint(sent.Values), "[{230.00}]")
+		isNull(t, "call of an outcome", sent.Sales[1].CallID)
+	})
+}
