@@ -224,7 +224,7 @@ type judgementBody struct {
 	CallID string         `json:"call_id"`
 	At     stamp          `json:"at"`
 	Actor  string         `json:"actor" doc:"user_…, token_… or import"`
-	Kind   string         `json:"kind" doc:"tagged, untagged, disposed, scored, sold, noted, feedback, called_back, assigned, disputed or resolved"`
+	Kind   string         `json:"kind" doc:"tagged, untagged, disposed, scored, sold, noted, feedback, called_back, assigned, disputed, resolved or referred"`
 	Detail map[string]any `json:"detail" doc:"Names as they were then, and ids of what was written"`
 }
 

@@ -78,7 +78,7 @@ func (v *conversion) worthSale(a account, s *sale) {
 
 func (v *conversion) worthOutcome(a account, o outcome) {
 	if o.WonAt != nil && o.Value != nil {
-		v.worth(a, *o.WonAt, *o.Value, o.Margin, cmp.Or(o.Currency, a.Currency))
+		v.worth(a, *o.WonAt, *o.Value-o.Refunded, o.Margin, cmp.Or(o.Currency, a.Currency))
 	}
 }
 

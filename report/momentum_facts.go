@@ -558,7 +558,7 @@ func (w *wheel) eachSale(p Period, fn func(sold)) {
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				fn(convert(sold{at: *o.WonAt, value: *o.Value, margin: o.Margin}, o.Currency))
+				fn(convert(sold{at: *o.WonAt, value: *o.Value, back: o.Refunded, margin: o.Margin}, o.Currency))
 			}
 		}
 	}

@@ -97,9 +97,12 @@ type outcome struct {
 	QualifiedAt *int64 `db:"qualified_at"`
 	WonAt       *int64 `db:"won_at"`
 	Value       *int64 `db:"value_micros"`
-	Margin      *int64 `db:"margin_micros"`
+	Margin      *int64 `db:"margin_micros"` // of what was kept of it
+	Refunded    int64  `db:"refunded_micros"`
 	Currency    string `db:"currency"`
 }
+
+const outcomeColumns = `outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency`
 
 // given is a disposition that was given to a call.
 type given struct {
@@ -436,9 +439,7 @@ func (p *people) loadOutcomes(ctx context.Context) error {
 		}
 	}
 	names = sortedKeys(owner)
-	list, err := selectIn[outcome](ctx, p.db, p.account, names, `
-		SELECT outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, currency
-		FROM outcomes WHERE account_id = ? AND person IN (?)`)
+	list, err := selectIn[outcome](ctx, p.db, p.account, names, `SELECT `+outcomeColumns+` FROM outcomes WHERE account_id = ? AND person IN (?)`)
 	if err != nil {
 		return err
 	}

@@ -359,9 +359,8 @@ func readSales(ctx context.Context, db store.Querier, a account, query string, a
 // prepared or summed.
 func wonOutcomes(ctx context.Context, db store.Querier, b *book, s *sheet, period Period) ([]conversion, error) {
 	var rows []outcome
-	err := db.Select(ctx, &rows, `
-		SELECT outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, currency
-		FROM outcomes WHERE account_id = ? AND won_at >= ? AND won_at < ?`, s.qu.AccountID, store.Micros(period.From), store.Micros(period.Until))
+	err := db.Select(ctx, &rows, `SELECT `+outcomeColumns+` FROM outcomes
+		WHERE account_id = ? AND won_at >= ? AND won_at < ?`, s.qu.AccountID, store.Micros(period.From), store.Micros(period.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read imported outcomes: %w", err)
 	}

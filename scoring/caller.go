@@ -123,15 +123,19 @@ func milestones(ctx context.Context, q store.Querier, accountID, person string) 
 const isPerson = `(person = ? OR person IN (SELECT l.alias FROM person_links l WHERE l.account_id = ? AND l.person = ?))`
 
 // readPurchases reads what somebody bought, oldest first: sales on their calls,
-// and outcomes of theirs that were brought in with a value. By call as well as by
+// and outcomes of theirs that were brought in with a value, each followed by what
+// was given back of it. By call as well as by
 // person: a call may have been sold on before its caller was known.
 func readPurchases(ctx context.Context, q store.Querier, accountID, e164 string) ([]Sale, error) {
 	return readSales(ctx, q, selectSales+`
 		AND (person = ? OR call_id IN (SELECT call_id FROM calls WHERE account_id = ? AND from_e164 = ?))
 		UNION ALL
-		SELECT outcome_id, '', person, value_micros, margin_micros, 0, currency, won_at, '', imported_at, '`+importer+`'
+		SELECT outcome_id, '', person, value_micros, CASE WHEN refunded_micros = 0 THEN margin_micros END, refunded_micros, currency, won_at, '', imported_at, '`+importer+`'
 		FROM outcomes WHERE account_id = ? AND won_at IS NOT NULL AND value_micros IS NOT NULL AND `+isPerson+`
-		ORDER BY sold_at, sale_id`, accountID, e164, accountID, e164, accountID, e164, accountID, e164)
+		UNION ALL
+		SELECT outcome_id, '', person, -refunded_micros, NULL, 0, currency, won_at, outcome_id, imported_at, '`+importer+`'
+		FROM outcomes WHERE account_id = ? AND won_at IS NOT NULL AND refunded_micros > 0 AND `+isPerson+`
+		ORDER BY sold_at, refund_of, sale_id`, accountID, e164, accountID, e164, accountID, e164, accountID, e164, accountID, e164, accountID, e164)
 }
 
 // CallerCall is one call in the page of a caller.

@@ -84,6 +84,7 @@ const (
 	assigned   judgementKind = "assigned"
 	disputed   judgementKind = "disputed"
 	resolved   judgementKind = "resolved"
+	referred   judgementKind = "referred" // told by a file
 )
 
 // verdict is what a judgement comes to: its kind, its id and the detail that
@@ -338,6 +339,17 @@ const (
 	NPS  FeedbackKind = "nps"  // 0 to 10: how likely to recommend
 )
 
+// check says what is wrong with a value on the scale, "" for nothing.
+func (k FeedbackKind) check(value int64) string {
+	switch {
+	case k == CSAT && (value < 1 || value > 5):
+		return "csat goes from 1 to 5"
+	case k == NPS && (value < 0 || value > 10):
+		return "nps goes from 0 to 10"
+	}
+	return ""
+}
+
 // Feedback is what a caller said about the call.
 type Feedback struct {
 	ID      string       `db:"feedback_id"`
@@ -354,13 +366,11 @@ type Feedback struct {
 // its scale and for an instant before the call or more than a day ahead, NotFound,
 // Stale.
 func (d *Desk) Feedback(ctx context.Context, act Act, kind FeedbackKind, value int64, comment string) (Feedback, int64, error) {
-	switch {
-	case kind == CSAT && (value < 1 || value > 5):
-		return Feedback{}, 0, callwheel.InvalidField("value", "csat goes from 1 to 5")
-	case kind == NPS && (value < 0 || value > 10):
-		return Feedback{}, 0, callwheel.InvalidField("value", "nps goes from 0 to 10")
-	case kind != CSAT && kind != NPS:
+	if kind != CSAT && kind != NPS {
 		return Feedback{}, 0, callwheel.InvalidField("kind", "must be csat or nps")
+	}
+	if problem := kind.check(value); problem != "" {
+		return Feedback{}, 0, callwheel.InvalidField("value", "%s", problem)
 	}
 	if problem := checkText(comment, maxComment); problem != "" {
 		return Feedback{}, 0, callwheel.InvalidField("comment", "%s", problem)
@@ -374,12 +384,16 @@ func (d *Desk) Feedback(ctx context.Context, act Act, kind FeedbackKind, value i
 			return verdict{}, callwheel.InvalidField("given_at", "lies more than a day ahead")
 		}
 		f = Feedback{ID: callwheel.NewID("fb"), CallID: s.CallID, Person: s.person(), Kind: kind, Value: value, Comment: comment, GivenAt: store.At(s.at)}
-		_, err := s.tx.Exec(ctx, `
-			INSERT INTO feedback (account_id, feedback_id, call_id, person, kind, value, comment, given_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			s.AccountID, f.ID, f.CallID, f.Person, string(f.Kind), f.Value, f.Comment, f.GivenAt)
-		return newVerdict(fedBack, map[string]any{"feedback_id": f.ID, "kind": f.Kind, "value": f.Value}), err
+		return newVerdict(fedBack, map[string]any{"feedback_id": f.ID, "kind": f.Kind, "value": f.Value}), s.keepFeedback(ctx, f)
 	})
 	return f, version, err
+}
+
+func (s *sitting) keepFeedback(ctx context.Context, f Feedback) error {
+	_, err := s.tx.Exec(ctx, `
+		INSERT INTO feedback (account_id, feedback_id, call_id, person, kind, value, comment, given_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.AccountID, f.ID, f.CallID, f.Person, string(f.Kind), f.Value, f.Comment, f.GivenAt)
+	return err
 }
 
 // CallBack is the business calling a caller back.
@@ -407,12 +421,16 @@ func (d *Desk) CallBack(ctx context.Context, act Act, connected bool, at *time.T
 		case c.CalledAt.After(s.at.Add(slack)):
 			return verdict{}, callwheel.InvalidField("at", "lies more than a day ahead")
 		}
-		_, err := s.tx.Exec(ctx, `
-			INSERT INTO callbacks (account_id, callback_id, call_id, called_at, connected, called_by) VALUES (?, ?, ?, ?, ?, ?)`,
-			s.AccountID, c.ID, c.CallID, c.CalledAt, c.Connected, c.CalledBy)
-		return newVerdict(calledBack, map[string]any{"callback_id": c.ID, "called_at": instant(c.CalledAt), "connected": connected}), err
+		return newVerdict(calledBack, map[string]any{"callback_id": c.ID, "called_at": instant(c.CalledAt), "connected": connected}), s.keepCallBack(ctx, c)
 	})
 	return c, version, err
+}
+
+func (s *sitting) keepCallBack(ctx context.Context, c CallBack) error {
+	_, err := s.tx.Exec(ctx, `
+		INSERT INTO callbacks (account_id, callback_id, call_id, called_at, connected, called_by) VALUES (?, ?, ?, ?, ?, ?)`,
+		s.AccountID, c.ID, c.CallID, c.CalledAt, c.Connected, c.CalledBy)
+	return err
 }
 
 // instant writes an instant as every answer does: UTC, microseconds.

@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/telephony"
 )
 
 // EnquiryKind says how somebody asked without calling.
@@ -46,7 +48,11 @@ type NewEnquiry struct {
 	from, to                 string // who sent whom
 }
 
-func (n *NewEnquiry) check(now time.Time) error {
+// check fills in what is not told and fails with Invalid for what cannot be.
+func (n *NewEnquiry) check(now time.Time) error { return callwheel.InvalidFields(n.problems(now)) }
+
+// problems lists what cannot be, and fills in what is not told.
+func (n *NewEnquiry) problems(now time.Time) []callwheel.FieldError {
 	var bad []callwheel.FieldError
 	refuse := func(field, problem string) {
 		if problem != "" {
@@ -99,7 +105,21 @@ func (n *NewEnquiry) check(now time.Time) error {
 			refuse("referred_by", "nobody sends themselves")
 		}
 	}
-	return callwheel.InvalidFields(bad)
+	return bad
+}
+
+// Check lists what cannot be of a form or chat in a file of touches: the fields
+// are named as there.
+func (n NewEnquiry) Check(now time.Time) []callwheel.FieldError {
+	bad := n.problems(now)
+	columns := map[string]string{"external_id": "touch_id", "at": "touched_at", "kind": "enquiry"}
+	for i := range bad {
+		bad[i].Field = cmp.Or(columns[bad[i].Field], bad[i].Field)
+	}
+	if n.ExternalID == "" {
+		bad = append(bad, callwheel.FieldError{Field: "touch_id", Message: "must not be empty"})
+	}
+	return bad
 }
 
 const selectEnquiries = `
@@ -118,18 +138,10 @@ func (d *Desk) Enquire(ctx context.Context, accountID, actor string, n NewEnquir
 	if n.ExternalID == "" {
 		n.ExternalID = id
 	}
-	id = callwheel.DerivedID("enq", accountID, n.ExternalID)
+	id = n.id(accountID)
 	var e Enquiry
 	err := d.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO enquiries (account_id, enquiry_id, external_id, person, kind, at, source, medium, campaign, answered_at, recorded_at, recorded_by)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (account_id, enquiry_id) DO UPDATE SET
-				person = excluded.person, kind = excluded.kind, at = excluded.at, source = excluded.source, medium = excluded.medium,
-				campaign = excluded.campaign, answered_at = excluded.answered_at`,
-			accountID, id, n.ExternalID, n.Person, string(n.Kind), store.At(*n.At), n.Source, n.Medium, n.Campaign, store.AtPtr(n.AnsweredAt),
-			store.At(now), actor)
-		if err != nil {
+		if _, err := d.keepEnquiry(ctx, tx, accountID, actor, n); err != nil {
 			return err
 		}
 		if n.from != "" {
@@ -146,6 +158,61 @@ func (d *Desk) Enquire(ctx context.Context, accountID, actor string, n NewEnquir
 		return Enquiry{}, fmt.Errorf("record enquiry: %w", err)
 	}
 	return e, nil
+}
+
+func (n NewEnquiry) id(accountID string) string {
+	return callwheel.DerivedID("enq", accountID, n.ExternalID)
+}
+
+// keepEnquiry keeps an enquiry, or corrects it, and says what became of it.
+func (d *Desk) keepEnquiry(ctx context.Context, tx *store.Tx, accountID, actor string, n NewEnquiry) (telephony.Imported, error) {
+	args := []any{
+		accountID, n.id(accountID), n.ExternalID, n.Person, string(n.Kind), store.At(*n.At), n.Source, n.Medium, n.Campaign, store.AtPtr(n.AnsweredAt),
+		store.At(d.now()), actor,
+	}
+	const insert = `
+		INSERT INTO enquiries (account_id, enquiry_id, external_id, person, kind, at, source, medium, campaign, answered_at, recorded_at, recorded_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (account_id, enquiry_id) DO `
+	if n, err := tx.Exec(ctx, insert+`NOTHING`, args...); err != nil || n > 0 {
+		return telephony.ImportNew, err
+	}
+	changed, err := tx.Exec(ctx, insert+`UPDATE SET
+			person = excluded.person, kind = excluded.kind, at = excluded.at, source = excluded.source, medium = excluded.medium,
+			campaign = excluded.campaign, answered_at = excluded.answered_at
+		WHERE (enquiries.person, enquiries.kind, enquiries.at, enquiries.source, enquiries.medium, enquiries.campaign)
+				<> (excluded.person, excluded.kind, excluded.at, excluded.source, excluded.medium, excluded.campaign)
+			OR enquiries.answered_at IS DISTINCT FROM excluded.answered_at`, args...)
+	if changed > 0 {
+		return telephony.ImportCorrected, err
+	}
+	return telephony.ImportUnchanged, err
+}
+
+// ImportEnquiries keeps forms and chats that were brought in, all or none, and
+// says of each what became of it: the same external id again corrects, also what
+// came in at the door. It fails with Invalid.
+func (d *Desk) ImportEnquiries(ctx context.Context, accountID string, list []NewEnquiry) ([]telephony.Imported, error) {
+	for _, n := range list {
+		if err := callwheel.InvalidFields(n.Check(d.now())); err != nil {
+			return nil, err
+		}
+	}
+	var done []telephony.Imported
+	err := d.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
+		done = make([]telephony.Imported, len(list))
+		for i, n := range list {
+			var err error
+			if done[i], err = d.keepEnquiry(ctx, tx, accountID, importer, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("import enquiries: %w", err)
+	}
+	return done, nil
 }
 
 // Enquiry returns one enquiry, or NotFound.

@@ -14,7 +14,7 @@ type Judgement struct {
 	CallID string
 	At     store.Time
 	Actor  string
-	Kind   string          // tagged, untagged, disposed, scored, sold, noted, feedback, called_back, assigned, disputed, resolved
+	Kind   string          // tagged, untagged, disposed, scored, sold, noted, feedback, called_back, assigned, disputed, resolved, referred
 	Detail json.RawMessage // an object: names as they were then, ids of what was written
 }
 

@@ -24,7 +24,15 @@ type ImportedDesk struct {
 	Agent       string    // names of the account's lists; those that are missing are made
 	Tags        []string
 	Disposition string
-	Value       *callwheel.Money
+	Value       *callwheel.Money // what it sold, with the margin of that and what was given back
+	Margin      *callwheel.Money
+	Refunded    *callwheel.Money
+	ScorePPM    *int64     // how well it was handled, in millionths of full marks
+	CSAT, NPS   *int64     // what the caller said
+	RatedAt     *time.Time // when; nil: At
+	CalledBack  *time.Time // when the business called back and somebody was reached
+	From        string     // the caller's number, "" for none; needed for
+	ReferredBy  string     // the number of who sent the caller
 }
 
 // Check lists what cannot be: the fields are named as in the file.
@@ -42,6 +50,27 @@ func (i ImportedDesk) Check() []callwheel.FieldError {
 	}
 	if i.Value != nil && (i.Value.Micros < 0 || i.Value.Micros > maxValue) {
 		bad = append(bad, callwheel.FieldError{Field: "value", Message: "must be from 0 to 1000000000"})
+	}
+	bad = append(bad, checkRest(i.Value, i.Margin, i.Refunded)...)
+	return append(bad, i.checkFacts()...)
+}
+
+// checkRest lists what cannot be of the margin of a value and of what was given
+// back of it.
+func checkRest(value, margin, refunded *callwheel.Money) []callwheel.FieldError {
+	var bad []callwheel.FieldError
+	for _, f := range []struct {
+		field string
+		rest  *callwheel.Money
+		least int64
+	}{{"margin", margin, -maxValue}, {"refunded", refunded, 0}} {
+		switch {
+		case f.rest == nil:
+		case value == nil || f.rest.Currency != value.Currency:
+			bad = append(bad, callwheel.FieldError{Field: f.field, Message: "needs a value in the same currency"})
+		case f.rest.Micros > value.Micros || f.rest.Micros < f.least:
+			bad = append(bad, callwheel.FieldError{Field: f.field, Message: "must not be more than the value, nor below " + callwheel.Money{Micros: f.least, Currency: value.Currency}.String()})
+		}
 	}
 	return bad
 }
@@ -173,7 +202,7 @@ func (d *Desk) complete(ctx context.Context, tx *store.Tx, who account.Identity,
 }
 
 func (d *Desk) importDesk(ctx context.Context, tx *store.Tx, accountID string, known lists, one ImportedDesk) (bool, error) {
-	if one.Agent == "" && len(one.Tags) == 0 && one.Disposition == "" && one.Value == nil {
+	if one.silent() {
 		// Most calls of most files. A desk that is not there needs no correction.
 		var desks []string
 		err := tx.Select(ctx, &desks, `SELECT call_id FROM call_desks WHERE account_id = ? AND call_id = ?`, accountID, one.CallID)
@@ -187,7 +216,7 @@ func (d *Desk) importDesk(ctx context.Context, tx *store.Tx, accountID string, k
 	}
 	changed := false
 	for _, say := range []func(context.Context, *sitting, lists, ImportedDesk) (verdicts []verdict, err error){
-		importAgent, importTags, importDisposition, importSale,
+		importAgent, importTags, importDisposition, importSale, importScore, importRatings, importCallBack, importReferral,
 	} {
 		said, err := say(ctx, s, known, one)
 		if err != nil {
@@ -306,38 +335,76 @@ func importDisposition(ctx context.Context, s *sitting, known lists, one Importe
 	return []verdict{v}, err
 }
 
-// importSale books the file's value as the sale of the call's moment, or
-// corrects it.
+// importSale books the file's value as the sale of the call's moment, with what
+// was given back of it, or corrects both. What people gave back here stays.
 func importSale(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]verdict, error) {
-	id := callwheel.DerivedID("sale", importer, s.AccountID, s.CallID)
+	r := saleRow{
+		ID: callwheel.DerivedID("sale", importer, s.AccountID, s.CallID), CallID: s.CallID, Person: s.person(),
+		SoldAt: store.At(one.StartedAt), RecordedAt: store.At(s.at), RecordedBy: importer,
+	}
+	back := r
+	back.ID, back.RefundOf = callwheel.DerivedID("sale", importer, s.AccountID, s.CallID, "refund"), r.ID
 	var standing []saleRow
-	if err := s.tx.Select(ctx, &standing, selectSales+` AND sale_id = ?`+s.tx.ForUpdate(), s.AccountID, id); err != nil {
+	if err := s.tx.Select(ctx, &standing, selectSales+` AND sale_id IN (?, ?)`+s.tx.ForUpdate(), s.AccountID, r.ID, back.ID); err != nil {
 		return nil, err
 	}
-	r := saleRow{ID: id, CallID: s.CallID, Person: s.person(), SoldAt: store.At(one.StartedAt), RecordedAt: store.At(s.at), RecordedBy: importer}
-	if one.Value != nil {
-		r.Value, r.Currency = one.Value.Micros, one.Value.Currency
+	byHand := int64(0) // a refund has a negative value, and nothing given back of it
+	for _, was := range standing {
+		byHand += was.Refunded + min(was.Value, 0)
 	}
-	detail := map[string]any{"sale_id": id, "value": r.sale().Value, "sold_at": instant(r.SoldAt)}
-	if len(standing) == 0 {
-		if r.Value == 0 {
-			return nil, nil
+	var told []saleRow
+	if one.Value != nil && one.Value.Micros > 0 {
+		r.Value, r.Currency, r.Refunded = one.Value.Micros, one.Value.Currency, byHand
+		if one.Margin != nil {
+			r.Margin = &one.Margin.Micros
 		}
-		return []verdict{newVerdict(sold, detail)}, s.insertSale(ctx, r)
+		if one.Refunded != nil && one.Refunded.Micros > 0 {
+			back.Value, back.Currency = -one.Refunded.Micros, r.Currency
+			if r.Margin != nil {
+				lost := -marginShare(r, one.Refunded.Micros)
+				back.Margin = &lost
+			}
+			r.Refunded += one.Refunded.Micros
+			told = append(told, back)
+		}
+		told = append(told, r)
 	}
-	was := standing[0]
 	switch {
-	case was.Value == r.Value && was.Currency == r.Currency && was.SoldAt.Equal(r.SoldAt.Time) && was.Person == r.Person:
+	case sameSales(standing, told):
 		return nil, nil
-	case was.Refunded > r.Value, was.Refunded > 0 && was.Currency != r.Currency:
-		return nil, callwheel.InvalidField("value", "%s was given back of the sale: it cannot become %s", was.sale().Refunded, r.sale().Value)
-	case r.Value == 0:
-		_, err := s.tx.Exec(ctx, `DELETE FROM sales WHERE account_id = ? AND sale_id = ?`, s.AccountID, id)
-		return []verdict{newVerdict(sold, detail)}, err
+	case byHand > 0 && (len(told) == 0 || r.Refunded > r.Value || r.Currency != standing[0].Currency):
+		given := callwheel.Money{Micros: byHand, Currency: standing[0].Currency}
+		return nil, callwheel.InvalidField("value", "%s was given back of the sale: it cannot become %s", given, r.sale().Value)
 	}
-	_, err := s.tx.Exec(ctx, `UPDATE sales SET value_micros = ?, currency = ?, sold_at = ?, person = ? WHERE account_id = ? AND sale_id = ?`,
-		r.Value, r.Currency, r.SoldAt, r.Person, s.AccountID, id)
-	return []verdict{newVerdict(sold, detail)}, err
+	if _, err := s.tx.Exec(ctx, `DELETE FROM sales WHERE account_id = ? AND sale_id IN (?, ?)`, s.AccountID, r.ID, back.ID); err != nil {
+		return nil, err
+	}
+	for _, row := range told {
+		if err := s.insertSale(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	if r.Refunded > 0 {
+		if _, err := s.tx.Exec(ctx, `UPDATE sales SET refunded_micros = ? WHERE account_id = ? AND sale_id = ?`, r.Refunded, s.AccountID, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	detail := map[string]any{"sale_id": r.ID, "value": r.sale().Value, "sold_at": instant(r.SoldAt)}
+	if back.Value != 0 {
+		detail["refunded"] = callwheel.Money{Micros: -back.Value, Currency: back.Currency}
+	}
+	return []verdict{newVerdict(sold, detail)}, nil
+}
+
+// sameSales says whether what stands is what a file tells.
+func sameSales(standing, told []saleRow) bool {
+	same := func(a, b saleRow) bool {
+		margin := a.Margin == b.Margin || a.Margin != nil && b.Margin != nil && *a.Margin == *b.Margin
+		return margin && a.ID == b.ID && a.Value == b.Value && a.Refunded == b.Refunded && a.Currency == b.Currency && a.SoldAt.Equal(b.SoldAt.Time) && a.Person == b.Person
+	}
+	return len(standing) == len(told) && !slices.ContainsFunc(standing, func(a saleRow) bool {
+		return !slices.ContainsFunc(told, func(b saleRow) bool { return same(a, b) })
+	})
 }
 
 // ImportOutcomes keeps imported outcomes, all or none, and says of each what

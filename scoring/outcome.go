@@ -16,6 +16,8 @@ type Outcome struct {
 	Person                     string // any stable string: an E.164 number, a hashed address
 	LeadAt, QualifiedAt, WonAt *time.Time
 	Value, Margin              *callwheel.Money
+	Refunded                   *callwheel.Money // what was given back of Value, and its part of Margin with it
+	ReferredBy                 string           // the number of who sent the person, "" for nobody; the person is then a number too
 }
 
 // Check lists what cannot be: the fields are named as in the file.
@@ -34,13 +36,34 @@ func (o Outcome) Check() []callwheel.FieldError {
 	if o.LeadAt == nil && o.QualifiedAt == nil && o.WonAt == nil {
 		refuse("lead_at", "an outcome needs lead_at, qualified_at or won_at")
 	}
-	if o.Value != nil && o.Value.Micros < 0 {
-		refuse("value", "must not be below 0")
+	if o.Value != nil && (o.Value.Micros < 0 || o.Value.Micros > maxValue) {
+		refuse("value", "must be from 0 to 1000000000")
 	}
-	if o.Margin != nil && (o.Value == nil || o.Margin.Currency != o.Value.Currency) {
-		refuse("margin", "needs a value in the same currency")
+	bad = append(bad, checkRest(o.Value, o.Margin, o.Refunded)...)
+	if o.ReferredBy != "" {
+		_, problem := mustPhone(o.ReferredBy)
+		if problem != "" {
+			refuse("referred_by", problem)
+		}
+		if _, problem := mustPhone(o.Person); problem != "" {
+			refuse("person", "must be a phone number in E.164 when somebody sent them")
+		}
+		if o.Person == o.ReferredBy {
+			refuse("referred_by", "nobody sends themselves")
+		}
 	}
 	return bad
+}
+
+// first is the earliest moment that the outcome tells.
+func (o Outcome) first() time.Time {
+	var first time.Time
+	for _, at := range []*time.Time{o.LeadAt, o.QualifiedAt, o.WonAt} {
+		if at != nil && (first.IsZero() || at.Before(first)) {
+			first = *at
+		}
+	}
+	return first
 }
 
 // ImportOutcome keeps an imported outcome, or corrects the one with its id, and
@@ -51,36 +74,52 @@ func (d *Desk) ImportOutcome(ctx context.Context, accountID string, o Outcome) (
 }
 
 func (d *Desk) importOutcome(ctx context.Context, tx *store.Tx, accountID string, o Outcome) (telephony.Imported, error) {
-	var value, margin *int64
-	currency := ""
+	sent := false
+	if o.ReferredBy != "" {
+		var err error
+		if sent, err = importReferred(ctx, tx, accountID, o.ReferredBy, o.Person, o.first()); err != nil {
+			return "", err
+		}
+	}
+	var r saleRow // the money of an outcome is that of a sale
+	var value *int64
 	if o.Value != nil {
-		value, currency = &o.Value.Micros, o.Value.Currency
+		r.Value, r.Currency = o.Value.Micros, o.Value.Currency
+		value = &r.Value
+	}
+	if o.Refunded != nil {
+		r.Refunded = o.Refunded.Micros
 	}
 	if o.Margin != nil {
-		margin = &o.Margin.Micros
+		r.Margin = &o.Margin.Micros
+		kept := o.Margin.Micros
+		if r.Refunded > 0 {
+			kept -= marginShare(r, r.Refunded)
+		}
+		r.Margin = &kept // of what was kept of the value
 	}
 	args := []any{
-		accountID, o.ID, o.Person, store.AtPtr(o.LeadAt), store.AtPtr(o.QualifiedAt), store.AtPtr(o.WonAt), value, margin, currency,
+		accountID, o.ID, o.Person, store.AtPtr(o.LeadAt), store.AtPtr(o.QualifiedAt), store.AtPtr(o.WonAt), value, r.Margin, r.Refunded, r.Currency,
 		store.Micros(d.now()),
 	}
 	const insert = `
-		INSERT INTO outcomes (account_id, outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, currency, imported_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO outcomes (account_id, outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency, imported_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account_id, outcome_id) DO `
 	if n, err := tx.Exec(ctx, insert+`NOTHING`, args...); err != nil || n > 0 {
 		return telephony.ImportNew, err
 	}
 	n, err := tx.Exec(ctx, insert+`UPDATE SET
 			person = excluded.person, lead_at = excluded.lead_at, qualified_at = excluded.qualified_at, won_at = excluded.won_at,
-			value_micros = excluded.value_micros, margin_micros = excluded.margin_micros, currency = excluded.currency,
-			imported_at = excluded.imported_at
-		WHERE (outcomes.person, outcomes.currency) <> (excluded.person, excluded.currency)
+			value_micros = excluded.value_micros, margin_micros = excluded.margin_micros, refunded_micros = excluded.refunded_micros,
+			currency = excluded.currency, imported_at = excluded.imported_at
+		WHERE (outcomes.person, outcomes.currency, outcomes.refunded_micros) <> (excluded.person, excluded.currency, excluded.refunded_micros)
 			OR outcomes.lead_at IS DISTINCT FROM excluded.lead_at
 			OR outcomes.qualified_at IS DISTINCT FROM excluded.qualified_at
 			OR outcomes.won_at IS DISTINCT FROM excluded.won_at
 			OR outcomes.value_micros IS DISTINCT FROM excluded.value_micros
 			OR outcomes.margin_micros IS DISTINCT FROM excluded.margin_micros`, args...)
-	if n > 0 {
+	if n > 0 || sent {
 		return telephony.ImportCorrected, err
 	}
 	return telephony.ImportUnchanged, err

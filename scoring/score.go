@@ -149,6 +149,11 @@ func (s *sitting) keepScore(ctx context.Context, given Score) error {
 		ppm(given.Result.Score), ppm(given.Result.Uncritical), given.Result.AutoFailed, given.ScoredAt); err != nil {
 		return err
 	}
+	return s.meanScore(ctx)
+}
+
+// meanScore writes what the call's valid scores come to.
+func (s *sitting) meanScore(ctx context.Context) error {
 	valid, err := readScores(ctx, s.tx, selectScores+` AND s.call_id = ? AND s.superseded_at IS NULL ORDER BY s.scored_at, s.score_id`, s.AccountID, s.CallID)
 	if err != nil {
 		return err

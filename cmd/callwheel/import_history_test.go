@@ -79,7 +79,8 @@ func TestWhatOneTouchCausedStandsInOneRow(t *testing.T) {
 		b.house.everyGoal("newsletter/email/nov: 3 calls, credit 3.000, 60.00")
 
 		// A touch that turns out to be another's explains nothing here any more.
-		b.file("touches", []string{touchColumns,
+		b.file("touches", []string{
+			touchColumns,
 			"1,+12125550199,2026-09-20T10:00:00Z,newsletter,email,nov,,,,https://shop.example/,",
 			"d1,+12125550199,2026-09-30T10:00:00Z,direct,,,,,,,",
 		}).ok(t)
@@ -135,10 +136,10 @@ func TestACallersPageTellsTheirWholeHistory(t *testing.T) {
 			"3,2026-10-01T12:00:00Z,+12125550102,+13125550171,answered,5,60,Radio,,,,,Lead,30.00,USD",
 		}).ok(t)
 		b.file("outcomes", []string{
-			"outcome_id,person,won_at,value,currency",
-			"1,+12125550101,2026-10-02T10:00:00Z,100.00,USD",
-			"2,+12125550102,2026-10-02T10:00:00Z,200.00,USD",
-			"3,+12125550102,2026-10-03T10:00:00Z,,", // nobody says for how much
+			"outcome_id,person,won_at,value,refunded,currency,referred_by",
+			"1,+12125550101,2026-10-02T10:00:00Z,100.00,,USD,",
+			"2,+12125550102,2026-10-02T10:00:00Z,200.00,50.00,USD,+12125550101",
+			"3,+12125550102,2026-10-03T10:00:00Z,,,,", // nobody says for how much
 		}).ok(t)
 		for _, e := range []map[string]any{
 			{"external_id": "f1", "source": "Newsletter", "at": "2026-09-21T10:00:00Z"}, // came from the touch
@@ -148,7 +149,6 @@ func TestACallersPageTellsTheirWholeHistory(t *testing.T) {
 			e["person"], e["kind"] = "+12125550101", "form"
 			h.call(account.Agent, http.MethodPost, "/v1/enquiries", e, nil)
 		}
-		h.call(account.Agent, http.MethodPost, "/v1/callers/+12125550101/referrals", map[string]any{"referred": "+12125550102", "referred_at": "2026-09-30T10:00:00Z"}, nil)
 
 		var page struct {
 			Touches   []struct{ Kind, Source string }
@@ -171,12 +171,147 @@ func TestACallersPageTellsTheirWholeHistory(t *testing.T) {
 		is(t, "enquiries", fmt.Sprint(page.Enquiries), "[{f3} {f2} {f1}]")
 		is(t, "sales", fmt.Sprint(page.Sales), "[{{10.00}} {{100.00}}]")
 		is(t, "values", fmt.Sprint(page.Values), "[{110.00}]")
-		if len(page.Referred) != 1 || len(page.Referred[0].Sales) != 2 {
+		if len(page.Referred) != 1 || len(page.Referred[0].Sales) != 3 {
 			t.Fatalf("whom they sent: got %+v", page.Referred)
 		}
 		sent := page.Referred[0]
 		is(t, "who was sent", sent.Referred.E164, "+12125550102")
-		is(t, "what they bought", fmt.Sprint(sent.Values), "[{230.00}]")
+		is(t, "what they bought", fmt.Sprint(sent.Values), "[{180.00}]")
 		isNull(t, "call of an outcome", sent.Sales[1].CallID)
 	})
+}
+
+const factColumns = "call_id,started_at,from,tracking_number,value,margin,refunded,score,csat,nps,rated_at,called_back_at,referred_by"
+
+// Worth, score, ratings, call-back and referral of a call are corrected like
+// everything else of it, and stand beside what people say here.
+func TestWhatAFileTellsOfACallIsCorrected(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		h := b.house
+		at := "1,2026-10-01T10:00:00Z,+12125550101,+13125550171,"
+		first := at + "100.00,40.00,25.00,87.5,4,9,2026-10-03T10:00:00Z,2026-10-01T11:00:00Z,+12125550102"
+		b.file("calls", []string{factColumns, first}).ok(t)
+		id := h.calls("")[0].ID
+		h.score(id, 4, 2) // 62.5 points
+		h.call(account.Agent, http.MethodPost, "/v1/calls/"+id+"/feedback", map[string]any{"kind": "csat", "value": 1}, nil)
+		sale := h.desk(id).Sales[0].ID
+		h.giveBack(id, sale, "5.00")
+		for _, one := range []struct{ line, said, sales, ratings, backs, score string }{
+			{first, "1 unchanged", "100.00 40.00 30.00; -25.00 -10.00 0.00; -5.00 -2.00 0.00", "csat 4, nps 9, csat 1", "2026-10-01T11:00:00.000000Z", "75"},
+			{at + "90.00,,80.00,12.25,,0,,,", "1 corrected", "90.00 - 85.00; -80.00 - 0.00; -5.00 -2.00 0.00", "nps 0, csat 1", "", "37.375"},
+			{at + "50.00,,,,,,,,", "1 corrected", "50.00 - 5.00; -5.00 -2.00 0.00", "csat 1", "", "62.5"},
+			{first, "1 corrected", "100.00 40.00 30.00; -25.00 -10.00 0.00; -5.00 -2.00 0.00", "csat 4, nps 9, csat 1", "2026-10-01T11:00:00.000000Z", "75"},
+		} {
+			if got := b.file("calls", []string{factColumns, one.line}).ok(t); !strings.Contains(got, one.said) {
+				t.Errorf("%s: got %s, want %s", one.line, got, one.said)
+			}
+			desk := h.desk(id)
+			var sales, ratings, backs []string
+			for _, s := range desk.Sales {
+				margin := "-"
+				if s.Margin != nil {
+					margin = s.Margin.Amount
+				}
+				sales = append(sales, s.Value.Amount+" "+margin+" "+s.Refunded.Amount)
+			}
+			for _, f := range desk.Feedback {
+				ratings = append(ratings, fmt.Sprint(f.Kind, " ", f.Value))
+			}
+			for _, c := range desk.CallBacks {
+				backs = append(backs, c.CalledAt)
+			}
+			is(t, "sales", sorted(sales), sorted(strings.Split(one.sales, "; ")))
+			is(t, "ratings", sorted(ratings), sorted(strings.Split(one.ratings, ", ")))
+			is(t, "call-backs", strings.Join(backs, ", "), one.backs)
+			is(t, "score", fmt.Sprint(*desk.Score), one.score)
+		}
+		if got := b.file("calls", []string{factColumns, at + "4.00,,,,,,,,"}); got.code != exitFailed || !strings.Contains(got.err, "value: 5.00 USD was given back") {
+			t.Errorf("below what was given back here: got %d, %s", got.code, got.err)
+		}
+		var page struct {
+			ReferredBy []struct{ Referrer struct{ E164 string } } `json:"referred_by"`
+		}
+		h.call(account.Agent, http.MethodGet, "/v1/callers/+12125550101", nil, &page)
+		is(t, "who sent them", fmt.Sprint(page.ReferredBy), "[{{+12125550102}}]")
+
+		wrong := map[string]string{
+			"100.00,,,-1,,,,,":              "score: must be from 0 to 100",
+			"100.00,,,NaN,,,,,":             "score: must be from 0 to 100",
+			"100.00,100.01,,,,,,,":          "margin: must not be more than the value",
+			"100.00,,100.01,,,,,,":          "refunded: must not be more than the value",
+			",,5.00,,,,,,":                  "refunded: needs a value",
+			",,,,6,,,,":                     "csat: csat goes from 1 to 5",
+			",,,,,-1,,,":                    "nps: nps goes from 0 to 10",
+			",,,,2.5,,,,":                   "csat: must be a whole number",
+			",,,,,,2026-10-03T10:00:00Z,,":  "rated_at: needs csat or nps",
+			",,,,,5,2026-09-30T10:00:00Z,,": "rated_at: is before the call itself",
+			",,,,,,,2026-09-30T10:00:00Z,":  "called_back_at: is before the call itself",
+			",,,,,,,,+12125550101":          "referred_by: nobody sends themselves",
+			",,,,,,,,somebody":              "referred_by: ",
+		}
+		for line, want := range wrong {
+			if got := b.file("calls", []string{factColumns, at + line}); got.code != exitFailed || !strings.Contains(got.err, "line 2: "+want) {
+				t.Errorf("%s: got %d, %s, want %s", line, got.code, got.err, want)
+			}
+		}
+		h.close()
+		nothingDiffers(t, command(t, b.environ, "replay"))
+	})
+}
+
+// Forms and chats stand in a file of touches; what came in at the door with the
+// same id is corrected by it.
+func TestAFileOfTouchesTellsFormsAndChats(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		h := b.house
+		h.call(account.Agent, http.MethodPost, "/v1/enquiries", map[string]any{"external_id": "2", "person": "ann", "kind": "chat", "at": "2026-10-01T10:00:00Z"}, nil)
+		header := touchColumns + ",enquiry,answered_at"
+		lines := []string{
+			header,
+			"1,+12125550101,2026-10-01T10:00:00Z,Fair,,spring,,,,,,form,2026-10-01T10:30:00Z",
+			"2,ann,2026-10-01T10:00:00Z,,,,,,,,,chat,2026-10-01T11:00:00Z",
+			"3,bob,2026-10-01T10:00:00Z,untracked,,,,,,,,Form,",
+			"4,bob,2026-10-01T10:00:00Z,google,cpc,,,,,,,,",
+		}
+		said := b.file("touches", lines).ok(t)
+		for _, want := range []string{"4 lines read, 3 new, 0 unchanged, 1 corrected", "made sources: google, Fair"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%q is missing: %s", want, said)
+			}
+		}
+		if got := b.file("touches", lines).ok(t); !strings.Contains(got, "0 new, 4 unchanged") {
+			t.Errorf("again: %s", got)
+		}
+		var list struct {
+			Items []struct {
+				ExternalID string  `json:"external_id"`
+				AnsweredAt *string `json:"answered_at"`
+				Source     *string
+			}
+		}
+		h.call(account.Agent, http.MethodGet, "/v1/enquiries", nil, &list)
+		is(t, "enquiries", len(list.Items), 3)
+		for _, e := range list.Items {
+			is(t, e.ExternalID+" is answered", e.AnsweredAt != nil, e.ExternalID != "3")
+		}
+		for line, want := range map[string]string{
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,letter,":                   "enquiry: must be form or chat",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,form,2026-10-01T09:00:00Z": "answered_at: is before the enquiry itself",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,,2026-10-01T11:00:00Z":     "answered_at: belongs to a form or a chat",
+			"5,,2026-10-01T10:00:00Z,google,,,,,,,,form,":                        "person: must not be empty",
+			",bob,2026-10-01T10:00:00Z,google,,,,,,,,form,":                      "touch_id: must not be empty",
+			"5,bob,,google,,,,,,,,form,":                                         "touched_at: must not be empty",
+		} {
+			if got := b.file("touches", []string{header, line}); got.code != exitFailed || !strings.Contains(got.err, "line 2: "+want) {
+				t.Errorf("%s: got %d, %s, want %s", line, got.code, got.err, want)
+			}
+		}
+	})
+}
+
+func sorted(list []string) string {
+	slices.Sort(list)
+	return strings.Join(list, "; ")
 }

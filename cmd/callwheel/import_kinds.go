@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,35 @@ func (r *reading) seconds(field string) int64 {
 	return n
 }
 
+// whole reads a whole number; nil where the column is empty.
+func (r *reading) whole(field string) *int64 {
+	text := r.Get(field)
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		r.refuse(field, "must be a whole number")
+		return nil
+	}
+	return &n
+}
+
+// ppm reads a percentage as millionths; nil where the column is empty.
+func (r *reading) ppm(field string) *int64 {
+	text := r.Get(field)
+	if text == "" {
+		return nil
+	}
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(share >= 0 && share <= 100) {
+		r.refuse(field, "must be from 0 to 100")
+		return nil
+	}
+	n := int64(math.Round(share * 10_000))
+	return &n
+}
+
 // money reads a decimal in the line's currency, the account's where it has none;
 // nil where the column is empty.
 func (r *reading) money(field, home string) *callwheel.Money {
@@ -110,7 +140,7 @@ func (importTouchesCmd) Help() string { return "Example: callwheel import touche
 // Run imports the file.
 func (c importTouchesCmd) Run(ctx context.Context, s *settings, std stdio) error {
 	return c.run(ctx, s, std, func(b *bench) error {
-		return take(ctx, b, c.importing, importKind[attribution.ImportedTouch]{
+		return take(ctx, b, c.importing, importKind[importedTouch]{
 			name: "touches",
 			columns: []report.LineColumn{
 				{Name: "touch_id", Required: true},
@@ -124,26 +154,87 @@ func (c importTouchesCmd) Run(ctx context.Context, s *settings, std stdio) error
 				{Name: "click_id"},
 				{Name: "landing_page"},
 				{Name: "referrer"},
+				{Name: "enquiry"},
+				{Name: "answered_at"},
 			},
-			read: readTouch,
-			id:   func(t attribution.ImportedTouch) string { return t.ID },
-			keep: func(ctx context.Context, batch []attribution.ImportedTouch) ([]telephony.Imported, error) {
-				done, made, err := b.ledger.ImportTouches(ctx, b.who, batch)
-				b.summary.made("sources", made)
-				return done, err
-			},
+			read: func(line report.Line) (importedTouch, []callwheel.FieldError) { return readTouch(line, b.now()) },
+			id:   func(t importedTouch) string { return t.arrival.ID },
+			keep: b.keepTouches,
 		})
 	})
 }
 
-func readTouch(line report.Line) (attribution.ImportedTouch, []callwheel.FieldError) {
+// importedTouch is one line of a file of touches: an arrival, or the form or chat
+// that it was.
+type importedTouch struct {
+	arrival attribution.ImportedTouch
+	enquiry *scoring.NewEnquiry
+}
+
+func readTouch(line report.Line, now time.Time) (importedTouch, []callwheel.FieldError) {
 	r := reading{Line: line}
 	t := attribution.ImportedTouch{
 		ID: r.Get("touch_id"), Person: r.Get("person"), At: r.moment("touched_at"), Source: r.Get("source"), Medium: r.Get("medium"),
 		Campaign: r.Get("campaign"), Term: r.Get("term"), Content: r.Get("content"), ClickID: r.Get("click_id"),
 		LandingPage: r.Get("landing_page"), Referrer: r.Get("referrer"),
 	}
-	return t, r.check(t.Check())
+	answered, kind := r.instant("answered_at"), strings.ToLower(r.Get("enquiry"))
+	switch {
+	case kind != "":
+		e := scoring.NewEnquiry{
+			ExternalID: t.ID, Person: t.Person, Kind: scoring.EnquiryKind(kind), At: &t.At, AnsweredAt: answered,
+			Source: t.Source, Medium: t.Medium, Campaign: t.Campaign,
+		}
+		bad := r.check(e.Check(now))
+		if t.Source != "" && !strings.EqualFold(t.Source, attribution.UntrackedSource) {
+			bad = append(bad, attribution.CheckSourceName(t.Source)...)
+		}
+		return importedTouch{t, &e}, bad
+	case answered != nil:
+		r.refuse("answered_at", "belongs to a form or a chat")
+	}
+	return importedTouch{t, nil}, r.check(t.Check())
+}
+
+// keepTouches hands arrivals and enquiries to their rooms. Each keeps all or none
+// of the batch; when the program stops in between, the file again makes up for the
+// rest.
+func (b *bench) keepTouches(ctx context.Context, batch []importedTouch) ([]telephony.Imported, error) {
+	var arrivals []attribution.ImportedTouch
+	var enquiries []scoring.NewEnquiry
+	var names []string
+	for _, t := range batch {
+		if t.enquiry == nil {
+			arrivals = append(arrivals, t.arrival)
+			continue
+		}
+		enquiries = append(enquiries, *t.enquiry)
+		if !strings.EqualFold(t.enquiry.Source, attribution.UntrackedSource) {
+			names = append(names, t.enquiry.Source)
+		}
+	}
+	var done []telephony.Imported
+	if len(arrivals) > 0 {
+		met, made, err := b.ledger.ImportTouches(ctx, b.who, arrivals)
+		if err != nil {
+			return nil, err
+		}
+		b.summary.made("sources", made)
+		done = met
+	}
+	if len(enquiries) > 0 {
+		_, made, err := b.ledger.SourceNames(ctx, b.who, names)
+		if err != nil {
+			return nil, err
+		}
+		b.summary.made("sources", made)
+		asked, err := b.desk.ImportEnquiries(ctx, b.who.AccountID, enquiries)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, asked...)
+	}
+	return done, nil
 }
 
 type importOutcomesCmd struct{ importing }
@@ -164,7 +255,9 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 				{Name: "won_at"},
 				{Name: "value"},
 				{Name: "margin"},
+				{Name: "refunded"},
 				{Name: "currency"},
+				{Name: "referred_by"},
 			},
 			read: func(line report.Line) (scoring.Outcome, []callwheel.FieldError) {
 				r := reading{Line: line}
@@ -172,6 +265,7 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 					ID: r.Get("outcome_id"), Person: r.Get("person"),
 					LeadAt: r.instant("lead_at"), QualifiedAt: r.instant("qualified_at"), WonAt: r.instant("won_at"),
 					Value: r.money("value", b.account.Currency), Margin: r.money("margin", b.account.Currency),
+					Refunded: r.money("refunded", b.account.Currency), ReferredBy: r.Get("referred_by"),
 				}
 				return o, r.check(o.Check())
 			},
@@ -268,7 +362,15 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 				{Name: "tags"},
 				{Name: "disposition"},
 				{Name: "value"},
+				{Name: "margin"},
+				{Name: "refunded"},
 				{Name: "currency"},
+				{Name: "score"},
+				{Name: "csat"},
+				{Name: "nps"},
+				{Name: "rated_at"},
+				{Name: "called_back_at"},
+				{Name: "referred_by"},
 			},
 			read: func(line report.Line) (importedCall, []callwheel.FieldError) {
 				return readCall(line, b.account.Currency)
@@ -290,7 +392,12 @@ func readCall(line report.Line, home string) (importedCall, []callwheel.FieldErr
 	ended := c.call.StartedAt.Add(time.Duration(max(0, c.call.RingSeconds)+max(0, c.call.TalkSeconds)) * time.Second)
 	c.desk = scoring.ImportedDesk{
 		CallID: c.call.ID(), StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
-		Value: r.money("value", home),
+		Value: r.money("value", home), Margin: r.money("margin", home), Refunded: r.money("refunded", home),
+		ScorePPM: r.ppm("score"), CSAT: r.whole("csat"), NPS: r.whole("nps"), RatedAt: r.instant("rated_at"), CalledBack: r.instant("called_back_at"),
+		ReferredBy: r.Get("referred_by"),
+	}
+	if kind, from := telephony.Classify(c.call.From); kind == telephony.CallerE164 {
+		c.desk.From = from
 	}
 	for tag := range strings.SplitSeq(r.Get("tags"), ";") {
 		if tag = strings.TrimSpace(tag); tag != "" {
