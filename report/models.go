@@ -92,8 +92,8 @@ func (v conversion) path(b *book, qu question, touches []touch) attribution.Path
 }
 
 // mark finds when the persons of the conversions became leads, qualified and
-// won, where the model asks: of an imported outcome its own moments, else the
-// first ones after the person's conversion before.
+// won, where the model asks: of an imported outcome its own moments where it
+// tells them, else the first ones after the person's conversion before.
 func (p *people) mark(list []conversion, qu question, b *book) {
 	for i := range list {
 		v := &list[i]
@@ -101,17 +101,16 @@ func (p *people) mark(list []conversion, qu question, b *book) {
 		if !qu.model.Moments {
 			continue
 		}
-		if o := v.outcome; o != nil {
+		for rank := range v.moments {
+			if at, _, _, ok := v.person.milestoneAfter(v.prev, rank+1, b, p.calls); ok {
+				v.moments[rank] = at
+			}
+		}
+		if o := v.outcome; o != nil { // what it tells itself is of this conversion
 			for rank, at := range []*int64{o.LeadAt, o.QualifiedAt, o.WonAt} {
 				if at != nil {
 					v.moments[rank] = *at
 				}
-			}
-			continue
-		}
-		for rank := range v.moments {
-			if at, _, _, ok := v.person.milestoneAfter(v.prev, rank+1, b, p.calls); ok {
-				v.moments[rank] = at
 			}
 		}
 	}

@@ -110,6 +110,14 @@ func (w *wheel) eachRepeat(until time.Time, fn func(callID string)) {
 		for _, s := range one.sales {
 			calls[s.SoldAt] = append(calls[s.SoldAt], s.CallID)
 		}
+		for _, o := range one.outcomes {
+			if o.WonAt == nil {
+				continue
+			}
+			if c := one.lastCall(*o.WonAt); c != nil {
+				calls[*o.WonAt] = append(calls[*o.WonAt], c.ID)
+			}
+		}
 		for i, at := range one.boughtAt() {
 			id := ""
 			if list := calls[at]; len(list) > 0 {

@@ -558,7 +558,11 @@ func (w *wheel) eachSale(p Period, fn func(sold)) {
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				fn(convert(sold{at: *o.WonAt, value: *o.Value, back: o.Refunded, margin: o.Margin}, o.Currency))
+				won := sold{at: *o.WonAt, value: *o.Value, back: o.Refunded, margin: o.Margin}
+				if c := one.lastCall(won.at); c != nil {
+					won.call = c.ID
+				}
+				fn(convert(won, o.Currency))
 			}
 		}
 	}
