@@ -227,7 +227,8 @@ func (s *agentBook) addMissed(ctx context.Context, db store.Querier, b *book, qu
 	return nil
 }
 
-// addSales adds what was sold on the calls of the range, net of refunds.
+// addSales adds what was sold on the calls of the range, net of refunds. An
+// imported outcome was sold on its person's last call at or before it.
 func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu question, calls map[string]*call) error {
 	list, err := selectIn[sale](ctx, db, qu.AccountID, sortedKeys(calls), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND call_id IN (?)`)
 	if err != nil {
@@ -238,25 +239,37 @@ func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu 
 		rows[list[i].ID] = &list[i]
 	}
 	for _, one := range netOf(rows) {
-		a := b.agent(calls[one.CallID])
-		if a == nil {
-			continue
-		}
-		var v conversion
-		v.worthSale(qu.account, one)
-		for currency, micros := range v.absent {
-			s.missing.lack("revenue", currency, micros)
-		}
-		for _, x := range v.rated {
-			s.missing.note(x)
-		}
-		for _, sums := range []*agentSums{s.of(a), &s.total} {
-			sums.row.Sales++
-			sums.incomplete = sums.incomplete || v.foreign()
-			sums.revenue += v.value
+		s.addSale(b, soldOnCall{one, calls[one.CallID]}.conversion(qu.account))
+	}
+	ever := Period{From: qu.period.From, Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: qu.zone}
+	won, err := wonOutcomes(ctx, db, b, s.missing, ever)
+	if err != nil {
+		return err
+	}
+	for _, v := range won {
+		if v.call != nil && calls[v.call.ID] != nil {
+			s.addSale(b, v)
 		}
 	}
 	return nil
+}
+
+func (s *agentBook) addSale(b *book, v conversion) {
+	a := b.agent(v.call)
+	if a == nil {
+		return
+	}
+	for currency, micros := range v.absent {
+		s.missing.lack("revenue", currency, micros)
+	}
+	for _, x := range v.rated {
+		s.missing.note(x)
+	}
+	for _, sums := range []*agentSums{s.of(a), &s.total} {
+		sums.row.Sales++
+		sums.incomplete = sums.incomplete || v.foreign()
+		sums.revenue += v.value
+	}
 }
 
 func (s *agentBook) answer(qu question, now time.Time) *Agents {

@@ -96,6 +96,8 @@ func TestAnyHistoryIsTheSameBroughtIn(t *testing.T) {
 					rt.Errorf("%s:\n%s", question, unlike(lived, brought))
 				}
 			}
+			h.close()
+			nothingDiffers(t, command(t, environ, "replay"))
 		})
 	})
 }

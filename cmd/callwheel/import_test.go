@@ -268,13 +268,12 @@ func (h *house) answer(token, question string) string {
 	for _, r := range rows {
 		row := r.(map[string]any)
 		delete(row, "agent_id")
-		// No file tells on whose phone a call rang in vain, nor for how long, and an
-		// outcome is a person's, not an agent's.
+		// No file tells on whose phone a call rang in vain, nor for how long.
 		if _, person := row["offered"]; person {
 			if row["answered"] == 0. {
 				continue // no file names who never answered
 			}
-			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds", "sales", "revenue"} {
+			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds"} {
 				delete(row, figure)
 			}
 		}
@@ -285,7 +284,7 @@ func (h *house) answer(token, question string) string {
 	}
 	if totals, ok := a["totals"].(map[string]any); ok {
 		if _, person := totals["offered"]; person {
-			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds", "sales", "revenue"} {
+			for _, figure := range []string{"offered", "ring_median_seconds", "ring_p90_seconds"} {
 				delete(totals, figure)
 			}
 		}
