@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -41,12 +42,13 @@ func (i ImportedDesk) checkFacts() []callwheel.FieldError {
 		refuse("rated_at", "needs csat or nps")
 	}
 	if i.ReferredBy != "" {
-		switch _, problem := mustPhone(i.ReferredBy); {
+		from, problem := mustPhone(i.ReferredBy)
+		switch {
 		case problem != "":
 			refuse("referred_by", problem)
 		case i.From == "":
 			refuse("referred_by", "the caller is not identified: nobody can be said to have sent them")
-		case i.From == i.ReferredBy:
+		case i.From == from:
 			refuse("referred_by", "nobody sends themselves")
 		}
 	}
@@ -186,10 +188,15 @@ func importReferral(ctx context.Context, s *sitting, _ lists, one ImportedDesk) 
 // importReferred keeps that one number sent another, and says whether that is
 // new, or earlier than was told.
 func importReferred(ctx context.Context, tx *store.Tx, accountID, referrer, referred string, at time.Time) (bool, error) {
+	from, problem := mustPhone(referrer)
+	to, other := mustPhone(referred)
+	if problem = cmp.Or(problem, other); problem != "" {
+		return false, callwheel.InvalidField("referred_by", "%s", problem)
+	}
 	n, err := tx.Exec(ctx, `
 		INSERT INTO referrals (account_id, referral_id, referrer, referred, referred_at, recorded_by, via) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account_id, referrer, referred) DO UPDATE SET referred_at = excluded.referred_at
 		WHERE referrals.recorded_by = excluded.recorded_by AND excluded.referred_at < referrals.referred_at`,
-		accountID, callwheel.NewID("ref"), referrer, referred, store.At(at), importer, ViaField)
+		accountID, callwheel.NewID("ref"), from, to, store.At(at), importer, ViaField)
 	return n > 0, err
 }

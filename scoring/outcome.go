@@ -41,14 +41,15 @@ func (o Outcome) Check() []callwheel.FieldError {
 	}
 	bad = append(bad, checkRest(o.Value, o.Margin, o.Refunded)...)
 	if o.ReferredBy != "" {
-		_, problem := mustPhone(o.ReferredBy)
+		from, problem := mustPhone(o.ReferredBy)
 		if problem != "" {
 			refuse("referred_by", problem)
 		}
-		if _, problem := mustPhone(o.Person); problem != "" {
+		to, problem := mustPhone(o.Person)
+		if problem != "" {
 			refuse("person", "must be a phone number in E.164 when somebody sent them")
 		}
-		if o.Person == o.ReferredBy {
+		if from == to && from != "" {
 			refuse("referred_by", "nobody sends themselves")
 		}
 	}

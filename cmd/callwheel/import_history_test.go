@@ -190,13 +190,16 @@ func TestWhatAFileTellsOfACallIsCorrected(t *testing.T) {
 		b := newBrought(t, databaseURL)
 		h := b.house
 		at := "1,2026-10-01T10:00:00Z,+12125550101,+13125550171,"
-		first := at + "100.00,40.00,25.00,87.5,4,9,2026-10-03T10:00:00Z,2026-10-01T11:00:00Z,+12125550102"
+		first := at + "100.00,40.00,25.00,87.5,4,9,2026-10-03T10:00:00Z,2026-10-01T11:00:00Z,+1 (212) 555-0102"
 		b.file("calls", []string{factColumns, first}).ok(t)
 		id := h.calls("")[0].ID
 		h.score(id, 4, 2) // 62.5 points
 		h.call(account.Agent, http.MethodPost, "/v1/calls/"+id+"/feedback", map[string]any{"kind": "csat", "value": 1}, nil)
-		sale := h.desk(id).Sales[0].ID
-		h.giveBack(id, sale, "5.00")
+		for _, s := range h.desk(id).Sales {
+			if s.RefundOf == nil {
+				h.giveBack(id, s.ID, "5.00")
+			}
+		}
 		for _, one := range []struct{ line, said, sales, ratings, backs, score string }{
 			{first, "1 unchanged", "100.00 40.00 30.00; -25.00 -10.00 0.00; -5.00 -2.00 0.00", "csat 4, nps 9, csat 1", "2026-10-01T11:00:00.000000Z", "75"},
 			{at + "90.00,,80.00,12.25,,0,,,", "1 corrected", "90.00 - 85.00; -80.00 - 0.00; -5.00 -2.00 0.00", "nps 0, csat 1", "", "37.375"},
