@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/callwheel/callwheel/account"
 	"github.com/callwheel/callwheel/store/storetest"
+	"github.com/callwheel/callwheel/telephony/loopback"
 )
 
 const touchColumns = "touch_id,person,touched_at,source,medium,campaign,term,content,click_id,landing_page,referrer"
@@ -119,6 +121,27 @@ func TestWhatAFileLeavesOpenIsTheSourcesOwn(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		is(t, "method of a call long after the touch", b.house.calls("caller=%2B12125550101")[1].Attribution.Method, "none")
+	})
+}
+
+// Touches that came through the doors explain calls that are brought in, too: the
+// source that the file makes is the one that the page's address named.
+func TestACallThatIsBroughtInIsExplainedByAVisit(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		h := b.house
+		_, number := h.land(h.shop(4), "", shop+"/?utm_source=newsletter&utm_medium=email&utm_campaign=nov")
+		h.place(loopback.CallScript{From: "+12125550101", To: number, At: storyStart.Add(40 * time.Second), Phone: func(string, int) loopback.Phone {
+			return loopback.Phone{Answers: true, After: 5 * time.Second, Talk: time.Minute}
+		}})
+		b.file("calls", []string{
+			callColumns,
+			"1,2026-10-06T15:00:00Z,+12125550101,+13125550188,answered,5,60,Newsletter,,,,,Lead,10.00,USD",
+			"2,2026-10-06T16:00:00Z,+12125550101,+13125550188,answered,5,60,,,,,,Lead,20.00,USD",
+		}).ok(t)
+		is(t, "stored winner", strings.Join(h.rowsOf("credit_for=sale&model=stored_winner"), "; "), "Newsletter/email/nov: 3 calls, credit 2.000, 30.00")
+		is(t, "by paths", strings.Join(h.rowsOf("credit_for=sale&model=first_touch"), "; "),
+			"(returning)/(returning)/(returning): 0 calls, credit 1.000, 20.00; Newsletter/email/nov: 3 calls, credit 1.000, 10.00")
 	})
 }
 
