@@ -111,9 +111,10 @@ func TestInSegmentsAnEnquiryBelongsToWhatItNames(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
 		busy(w, steady)
+		w.exec(`INSERT INTO source_names (account_id, folded, source_id, named_at) VALUES (?, 'adverts', 'src_ads', 0)`, acct) // their name before
 		begin := when("2025-02-10T17:00:00Z")
 		for i := range 40 {
-			source := []string{"ads", "fair", "", "Ads"}[i%4]
+			source := []string{"ads", "fair", "", "Adverts"}[i%4]
 			w.ask(fmt.Sprintf("enq_%d", i), fmt.Sprintf("hash_%d", i), begin.Add(time.Duration(i)*12*time.Hour).Format(time.RFC3339), source, "", map[bool]string{true: "spring"}[source == "fair"])
 		}
 		moved := func(by report.Dimension) map[string]float64 {
