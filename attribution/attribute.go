@@ -302,20 +302,10 @@ func readAttribution(ctx context.Context, q store.Querier, accountID, callID str
 // ByCalls returns the attributions of several calls by call id, for lists.
 // Calls without one are missing from the map.
 func (l *Ledger) ByCalls(ctx context.Context, accountID string, callIDs []string) (map[string]Attribution, error) {
-	found := map[string]Attribution{}
-	if len(callIDs) == 0 {
-		return found, nil
+	list, err := standingOf(ctx, l.db, accountID, callIDs)
+	found := make(map[string]Attribution, len(list))
+	for id, a := range list {
+		found[id] = *a
 	}
-	query, args, err := l.db.In(attributionsOfCalls, accountID, callIDs)
-	if err != nil {
-		return nil, fmt.Errorf("read attributions: %w", err)
-	}
-	var rows []attributionRow
-	if err := l.db.Select(ctx, &rows, query, args...); err != nil {
-		return nil, fmt.Errorf("read attributions: %w", err)
-	}
-	for _, r := range rows {
-		found[r.CallID] = r.attribution()
-	}
-	return found, nil
+	return found, err
 }

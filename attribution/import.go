@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -156,7 +157,7 @@ func (l *Ledger) ImportTouches(ctx context.Context, who account.Identity, touche
 		if err != nil {
 			return err
 		}
-		var persons []string
+		moments := map[string][]time.Time{} // at which persons' touches changed
 		for i, t := range touches {
 			row := t.row(sources)
 			if row.Medium == "" && row.SourceID != "" {
@@ -171,16 +172,16 @@ func (l *Ledger) ImportTouches(ctx context.Context, who account.Identity, touche
 				continue
 			case there:
 				done[i] = telephony.ImportCorrected
-				persons = append(persons, old.Person)
+				moments[old.Person] = append(moments[old.Person], old.At.Time)
 			default:
 				done[i] = telephony.ImportNew
 			}
-			persons = append(persons, t.Person)
+			moments[t.Person] = append(moments[t.Person], t.At)
 			if err := l.writeTouch(ctx, tx, who.AccountID, row); err != nil {
 				return err
 			}
 		}
-		return l.relink(ctx, tx, who.AccountID, persons)
+		return l.relink(ctx, tx, who.AccountID, moments)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("import touches: %w", err)
@@ -295,8 +296,17 @@ func (l *Ledger) ImportCalls(ctx context.Context, who account.Identity, calls []
 			return err
 		}
 		made = created
+		ids := make([]string, len(calls))
 		for i, c := range calls {
-			if changed[i], err = l.attributeImported(ctx, tx, c.call(who.AccountID), c.told(sources)); err != nil {
+			ids[i] = c.ID()
+		}
+		standing, err := standingOf(ctx, tx, who.AccountID, ids)
+		if err != nil {
+			return err
+		}
+		for i, c := range calls {
+			call := c.call(who.AccountID)
+			if changed[i], err = l.attributeImported(ctx, tx, call, c.told(sources), standing[call.ID]); err != nil {
 				return err
 			}
 		}
@@ -309,33 +319,63 @@ func (l *Ledger) ImportCalls(ctx context.Context, who account.Identity, calls []
 }
 
 // attributeImported keeps what earned a call that was brought in, and says
-// whether that changed anything.
-func (l *Ledger) attributeImported(ctx context.Context, tx *store.Tx, call telephony.Call, told *Candidate) (bool, error) {
-	standing, err := readAttribution(ctx, tx, call.AccountID, call.ID)
-	there := err == nil
-	if err != nil && callwheel.KindOf(err) != callwheel.NotFound {
-		return false, err
-	}
-	_, judged := delayVersion(standing.ModelVersion)
-	a := standing
-	switch {
-	case told != nil:
-		a, err = l.byFile(ctx, tx, call, *told)
-	case judged && !standing.empty():
-		return false, nil // as a call that came in
-	case !judged:
-		a, err = l.conclude(ctx, tx, call)
-	}
-	if err == nil && told == nil && a.empty() {
-		err = l.byHistory(ctx, tx, call, &a)
-	}
-	if err != nil || there && a.says(standing) {
+// whether that changed anything. standing is what was kept of it; nil for nothing.
+func (l *Ledger) attributeImported(ctx context.Context, tx *store.Tx, call telephony.Call, told *Candidate, standing *Attribution) (bool, error) {
+	a, err := l.concludeImported(ctx, tx, call, told, standing)
+	if err != nil || standing != nil && a.says(*standing) {
 		return false, err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM attributions WHERE account_id = ? AND call_id = ?`, call.AccountID, call.ID); err != nil {
 		return false, err
 	}
 	return l.keep(ctx, tx, call, a)
+}
+
+func (l *Ledger) concludeImported(ctx context.Context, tx *store.Tx, call telephony.Call, told *Candidate, standing *Attribution) (Attribution, error) {
+	if told != nil {
+		return l.byFile(ctx, tx, call, *told)
+	}
+	var a Attribution
+	switch {
+	case standing == nil || standing.Method == MethodImported:
+		var err error
+		if a, err = l.conclude(ctx, tx, call); err != nil || !a.empty() {
+			return a, err
+		}
+	case standing.ModelVersion == importRule:
+		a = *standing
+		a.Method, a.Candidates = MethodNone, nil // its number told nothing
+	case standing.empty():
+		a = *standing
+	default:
+		return *standing, nil // as a call that came in
+	}
+	explained, err := l.byHistory(ctx, tx, call, &a)
+	if err == nil && !explained && a.ModelVersion == importRule {
+		return l.conclude(ctx, tx, call)
+	}
+	return a, err
+}
+
+// standingOf are the attributions of calls as they stand.
+func standingOf(ctx context.Context, q store.Querier, accountID string, callIDs []string) (map[string]*Attribution, error) {
+	found := map[string]*Attribution{}
+	if len(callIDs) == 0 {
+		return found, nil
+	}
+	query, args, err := q.In(attributionsOfCalls, accountID, callIDs)
+	if err != nil {
+		return nil, err
+	}
+	var rows []attributionRow
+	if err := q.Select(ctx, &rows, query, args...); err != nil {
+		return nil, fmt.Errorf("read attributions: %w", err)
+	}
+	for _, r := range rows {
+		a := r.attribution()
+		found[r.CallID] = &a
+	}
+	return found, nil
 }
 
 // empty says whether the number that was called tells nothing: nobody was ever
@@ -384,11 +424,11 @@ func (l *Ledger) byFile(ctx context.Context, tx *store.Tx, call telephony.Call, 
 }
 
 // byHistory gives a call whose number tells nothing to the latest touch of its
-// person, where there is one: where else files meet is not known.
-func (l *Ledger) byHistory(ctx context.Context, tx *store.Tx, call telephony.Call, a *Attribution) error {
+// person, and says whether there is one.
+func (l *Ledger) byHistory(ctx context.Context, tx *store.Tx, call telephony.Call, a *Attribution) (explained bool, err error) {
 	touch, err := l.explains(ctx, tx, call, nil)
 	if err != nil || touch == nil {
-		return err
+		return false, err
 	}
 	a.by(touch)
 	a.Verdict, a.Method, a.Confidence, a.UntrackedWeight, a.ModelVersion = BySource, MethodCaller, confidenceCaller, left(confidenceCaller), importRule
@@ -397,7 +437,7 @@ func (l *Ledger) byHistory(ctx context.Context, tx *store.Tx, call telephony.Cal
 		Evidence: []string{"Is where the caller had come from before, as the file of touches says."},
 	}}
 	a.Why = []string{fmt.Sprintf("The number that was dialled tells nothing; the caller had come from %s before.", described(a.Classification))}
-	return nil
+	return true, nil
 }
 
 // by takes over what the touch tells.
@@ -457,14 +497,15 @@ SELECT ` + callColumns + `
 FROM calls c
 WHERE c.account_id = ? AND c.from_e164 IN (?) AND c.provider = '` + telephony.ImportProvider + `'`
 
-// relink looks again which touch explains the imported calls of persons whose
-// touches changed: what files come to must not depend on their order.
-func (l *Ledger) relink(ctx context.Context, tx *store.Tx, accountID string, persons []string) error {
-	callers, err := callersOf(ctx, tx, accountID, persons)
+// relink looks again which touch explains the imported calls of persons, after
+// touches changed at the moments: what files come to must not depend on their
+// order.
+func (l *Ledger) relink(ctx context.Context, tx *store.Tx, accountID string, moments map[string][]time.Time) error {
+	callers, err := callersOf(ctx, tx, accountID, moments)
 	if err != nil || len(callers) == 0 {
 		return err
 	}
-	query, args, err := tx.In(importedCallsOf, accountID, callers)
+	query, args, err := tx.In(importedCallsOf, accountID, slices.Sorted(maps.Keys(callers)))
 	if err != nil {
 		return err
 	}
@@ -472,42 +513,59 @@ func (l *Ledger) relink(ctx context.Context, tx *store.Tx, accountID string, per
 	if err := tx.Select(ctx, &rows, query, args...); err != nil {
 		return err
 	}
+	rows = slices.DeleteFunc(rows, func(r callRow) bool {
+		return !slices.ContainsFunc(callers[r.From], func(at time.Time) bool {
+			return !at.After(r.StartedAt.Time) && r.StartedAt.Sub(at) <= l.cfg.KnownSource
+		})
+	})
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	standing, err := standingOf(ctx, tx, accountID, ids)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
-		standing, err := readAttribution(ctx, tx, accountID, r.ID)
-		if callwheel.KindOf(err) == callwheel.NotFound {
+		a := standing[r.ID]
+		if a == nil {
 			continue // its file is still being read: that attributes it
 		}
-		if err == nil {
-			_, err = l.attributeImported(ctx, tx, r.call(), standing.told())
-		}
-		if err != nil {
+		if _, err := l.attributeImported(ctx, tx, r.call(), a.told(), a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// callersOf returns the phone numbers that persons are known by.
-func callersOf(ctx context.Context, q store.Querier, accountID string, persons []string) ([]string, error) {
-	var callers, others []string
-	slices.Sort(persons)
-	for _, p := range slices.Compact(persons) {
-		if strings.HasPrefix(p, "+") {
-			callers = append(callers, p)
+// callersOf returns the moments by the phone numbers that the persons are known
+// by.
+func callersOf(ctx context.Context, q store.Querier, accountID string, moments map[string][]time.Time) (map[string][]time.Time, error) {
+	callers := map[string][]time.Time{}
+	var others []string
+	for person, at := range moments {
+		if strings.HasPrefix(person, "+") {
+			callers[person] = at
 		} else {
-			others = append(others, p)
+			others = append(others, person)
 		}
 	}
 	if len(others) == 0 {
 		return callers, nil
 	}
-	query, args, err := q.In(`SELECT person FROM person_links WHERE account_id = ? AND alias IN (?)`, accountID, others)
+	query, args, err := q.In(`SELECT alias, person FROM person_links WHERE account_id = ? AND alias IN (?)`, accountID, others)
 	if err != nil {
 		return nil, err
 	}
-	var linked []string
-	err = q.Select(ctx, &linked, query, args...)
-	return append(callers, linked...), err
+	var links []struct {
+		Alias  string `db:"alias"`
+		Person string `db:"person"`
+	}
+	err = q.Select(ctx, &links, query, args...)
+	for _, link := range links {
+		callers[link.Person] = slices.Concat(callers[link.Person], moments[link.Alias])
+	}
+	return callers, err
 }
 
 func fieldsOf(err error) []callwheel.FieldError {

@@ -91,6 +91,9 @@ func TestAnyHistoryIsTheSameBroughtIn(t *testing.T) {
 					}
 				}
 			}
+			if rapid.Bool().Draw(rt, "days are prepared") {
+				h.work()
+			}
 			for _, question := range p.questions(rt) {
 				if lived, brought := h.answer(h.opened.Tokens[account.Marketer], question), h.answer(token, question); lived != brought {
 					rt.Errorf("%s:\n%s", question, unlike(lived, brought))
