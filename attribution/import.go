@@ -229,6 +229,8 @@ func (l *Ledger) writeTouch(ctx context.Context, tx *store.Tx, accountID string,
 	return err
 }
 
+const fileSays = "The file that brought the call in says so."
+
 // UntrackedSource is what a file says of a call that nobody we know of made.
 const UntrackedSource = "untracked"
 
@@ -257,8 +259,7 @@ func (c ImportedCall) told(sources map[string]Source) *Candidate {
 	}
 	s := sources[strings.ToLower(cleanText(c.Source, 4*maxName))]
 	return &Candidate{
-		SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign, Weight: 1,
-		Evidence: []string{"The file that brought the call in says so."},
+		SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign, Weight: 1, Evidence: []string{fileSays},
 	}
 }
 
@@ -272,7 +273,8 @@ func (a Attribution) told() *Candidate {
 	case len(a.Candidates) > 0:
 		return &a.Candidates[0]
 	}
-	return &Candidate{SourceID: a.SourceID, Source: a.Source, Medium: a.Medium, Campaign: a.Campaign, Weight: 1}
+	// As it was kept before: what the file said, and no more.
+	return &Candidate{SourceID: a.SourceID, Source: a.Source, Medium: a.Medium, Campaign: a.Campaign, Weight: 1, Evidence: []string{fileSays}}
 }
 
 // ImportCalls attributes calls that were brought in, and are kept already, and
@@ -409,7 +411,7 @@ func (l *Ledger) byFile(ctx context.Context, tx *store.Tx, call telephony.Call, 
 		return a, nil
 	}
 	a.Verdict, a.UntrackedWeight = BySource, 0
-	a.Candidates, a.Why = append(a.Candidates, told), []string{told.Evidence[0]}
+	a.Candidates, a.Why = append(a.Candidates, told), []string{fileSays}
 	touch, err := l.explains(ctx, tx, call, &told)
 	if err != nil || touch != nil {
 		a.by(touch)
@@ -434,7 +436,7 @@ func (l *Ledger) byHistory(ctx context.Context, tx *store.Tx, call telephony.Cal
 	a.Verdict, a.Method, a.Confidence, a.UntrackedWeight, a.ModelVersion = BySource, MethodCaller, confidenceCaller, left(confidenceCaller), importRule
 	a.Candidates = []Candidate{{
 		SourceID: a.SourceID, Source: a.Source, Medium: a.Medium, Campaign: a.Campaign, Weight: confidenceCaller,
-		Evidence: []string{"Is where the caller had come from before, as the file of touches says."},
+		Evidence: []string{"Is where the caller had come from before."},
 	}}
 	a.Why = []string{fmt.Sprintf("The number that was dialled tells nothing; the caller had come from %s before.", described(a.Classification))}
 	return true, nil
