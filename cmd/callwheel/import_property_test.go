@@ -131,6 +131,7 @@ func newPast(h *house) *past {
 	poster := h.make("/v1/sources", map[string]any{"name": "Poster", "medium": "outdoor", "kind": "offline"})
 	h.number(posterNumber, map[string]any{"source_id": poster, "campaign": "north"})
 	h.number(plainNumber, map[string]any{})
+	h.call(account.Owner, http.MethodPatch, "/v1/account", map[string]any{"margin_rate": 0.37}, nil)
 	for _, spend := range []map[string]any{
 		{"source": "google", "from": "2026-10-06", "until": "2026-11-20", "cost": money("500.00")},
 		{"source": "Poster", "from": "2026-10-06", "until": "2026-12-01", "cost": money("80.01")},

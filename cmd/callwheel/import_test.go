@@ -94,14 +94,21 @@ func TestImportedHistoryReportsAsWhatCameThroughTheDoors(t *testing.T) {
 	})
 }
 
-// anew opens an account that is empty but for its lists, and returns its id and a
-// marketer's token.
+// anew opens an account that is empty but for its lists, with the same margin rate,
+// and returns its id and a marketer's token.
 func (h *house) anew() (id, token string) {
 	h.t.Helper()
 	directory := h.stage.program.directory
 	fresh, err := directory.Create(h.t.Context(), account.AccountParams{Name: "Harbor Plumbing, again", TZ: "America/New_York", Currency: "USD"})
 	if err == nil {
 		err = h.stage.program.desk.SeedLists(h.t.Context(), fresh.ID)
+	}
+	var lived account.Account
+	if err == nil {
+		lived, err = directory.Get(h.t.Context(), h.opened.AccountID)
+	}
+	if err == nil {
+		_, err = directory.Update(h.t.Context(), account.Operator(fresh.ID), account.AccountChange{MarginPPM: &lived.MarginPPM}, nil)
 	}
 	if err == nil {
 		_, token, err = directory.CreateToken(h.t.Context(), account.Operator(fresh.ID), account.TokenParams{Name: "fresh", Role: account.Marketer})
