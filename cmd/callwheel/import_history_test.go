@@ -229,7 +229,7 @@ func TestWhatAFileTellsOfACallIsCorrected(t *testing.T) {
 		h.call(account.Agent, http.MethodPost, "/v1/calls/"+id+"/feedback", map[string]any{"kind": "csat", "value": 1}, nil)
 		for _, s := range h.desk(id).Sales {
 			if s.RefundOf == nil {
-				h.giveBack(id, s.ID, "5.00")
+				h.giveBack(id, s.ID, money("5.00"))
 			}
 		}
 		for _, one := range []struct{ line, said, sales, ratings, backs, score string }{

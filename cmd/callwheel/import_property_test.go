@@ -114,6 +114,7 @@ type past struct {
 	calls    [4]callJSON // the latest of each person
 	sales    [4]string   // the latest, until it is given back
 	onSale   [4]string   // the call that it was booked on
+	in       [4]string   // its currency
 	said     map[string]bool
 	google   string // the source's id
 }
@@ -124,6 +125,13 @@ const (
 	plainNumber  = "+13125550188"
 )
 
+// rates are what the euro is worth; a week of some history has none.
+var rates = map[string]any{"items": []map[string]any{
+	{"day": "2026-10-06", "currency": "EUR", "rate": "1.0837"},
+	{"day": "2026-10-08", "currency": "EUR", "rate": "1.1"},
+	{"day": "2026-10-25", "currency": "EUR", "rate": "1.07"},
+}}
+
 func newPast(h *house) *past {
 	h.t.Helper()
 	p := &past{h: h, key: h.shop(8), at: storyStart, said: map[string]bool{}}
@@ -132,6 +140,7 @@ func newPast(h *house) *past {
 	h.number(posterNumber, map[string]any{"source_id": poster, "campaign": "north"})
 	h.number(plainNumber, map[string]any{})
 	h.call(account.Owner, http.MethodPatch, "/v1/account", map[string]any{"margin_rate": 0.37}, nil)
+	h.call(account.Marketer, http.MethodPut, "/v1/rates", rates, nil)
 	for _, spend := range []map[string]any{
 		{"source": "google", "from": "2026-10-06", "until": "2026-11-20", "cost": money("500.00")},
 		{"source": "Poster", "from": "2026-10-06", "until": "2026-12-01", "cost": money("80.01")},
@@ -142,20 +151,21 @@ func newPast(h *house) *past {
 	return p
 }
 
-// listSources makes the list of sources of another account what it is here.
+// listSources makes sources and rates of another account what they are here.
 func (p *past) listSources(accountID string) {
 	h := p.h
 	h.t.Helper()
-	_, token, err := h.stage.program.directory.CreateToken(h.t.Context(), account.Operator(accountID), account.TokenParams{Name: "lists", Role: account.Manager})
+	_, token, err := h.stage.program.directory.CreateToken(h.t.Context(), account.Operator(accountID), account.TokenParams{Name: "lists", Role: account.Owner})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	manager := h.stage.api(token)
+	owner := h.stage.api(token)
 	call := func(method, path string, in, out any) {
-		if err := manager.call(h.t.Context(), method, path, in, out); err != nil {
+		if err := owner.call(h.t.Context(), method, path, in, out); err != nil {
 			h.t.Fatal(err)
 		}
 	}
+	call(http.MethodPut, "/v1/rates", rates, nil)
 	var google struct{ ID string }
 	call(http.MethodPost, "/v1/sources", map[string]any{"name": "Google", "medium": "cpc"}, &google)
 	call(http.MethodPost, "/v1/sources", map[string]any{"name": "Poster", "medium": "outdoor", "kind": "offline"}, nil)
@@ -212,10 +222,12 @@ func (p *past) play(a act) {
 		if a.N%3 == 0 && p.once("sold at once", call.ID) {
 			at = append(at, call.StartedAt)
 		}
-		p.sales[a.Who], p.onSale[a.Who] = h.sell(call.ID, fmt.Sprintf("%d.%02d", 40+7*a.N, a.N), a.N%4 == 0, at...), call.ID
+		p.in[a.Who] = []string{"USD", "USD", "EUR"}[a.N%3]
+		value := map[string]string{"amount": fmt.Sprintf("%d.%02d", 40+7*a.N, a.N), "currency": p.in[a.Who]}
+		p.sales[a.Who], p.onSale[a.Who] = h.sell(call.ID, value, a.N%4 == 0, at...), call.ID
 	case "refund":
 		if p.sales[a.Who] != "" {
-			h.giveBack(p.onSale[a.Who], p.sales[a.Who], []string{"0.07", "12.34", "40.00"}[a.N%3])
+			h.giveBack(p.onSale[a.Who], p.sales[a.Who], map[string]string{"amount": []string{"0.07", "12.34", "40.00"}[a.N%3], "currency": p.in[a.Who]})
 			p.sales[a.Who] = ""
 		}
 	case "score":

@@ -139,9 +139,9 @@ func (h *house) playMonths() {
 		h.until(at)
 		who := i * 11 % 35
 		if call := lastCall[who]; call != "" && i%4 == 2 {
-			sale := h.sell(call, fmt.Sprintf("%d.%02d", 40+7*i, i), i%3 == 0)
+			sale := h.sell(call, money(fmt.Sprintf("%d.%02d", 40+7*i, i)), i%3 == 0)
 			if i%12 == 6 {
-				h.giveBack(call, sale, "17.23")
+				h.giveBack(call, sale, money("17.23"))
 			}
 		}
 		if i%7 == 3 {
@@ -196,7 +196,7 @@ func (h *house) playMonths() {
 			"disposition": []string{"Lead", "Sale", "Qualified lead", "Not a lead", "Lead", "Spam"}[i%6],
 		}, nil)
 		if i%6 == 1 {
-			h.sell(call.ID, fmt.Sprintf("%d.50", 200+i), false, call.StartedAt)
+			h.sell(call.ID, money(fmt.Sprintf("%d.50", 200+i)), false, call.StartedAt)
 		}
 		if i%7 == 0 {
 			h.call(account.Agent, http.MethodPut, "/v1/calls/"+call.ID+"/tags/emergency", nil, nil)
@@ -225,14 +225,14 @@ func (h *house) land(key, visitor, page string) (known, number string) {
 }
 
 // sell books a sale and returns its id.
-func (h *house) sell(call, value string, margin bool, at ...time.Time) string {
+func (h *house) sell(call string, value map[string]string, margin bool, at ...time.Time) string {
 	h.t.Helper()
-	sale := map[string]any{"value": money(value)}
+	sale := map[string]any{"value": value}
 	if len(at) > 0 {
 		sale["sold_at"] = at[0]
 	}
 	if margin {
-		sale["margin"] = money("20.00")
+		sale["margin"] = map[string]string{"amount": "20.00", "currency": value["currency"]}
 	}
 	var made struct{ ID string }
 	h.call(account.Agent, http.MethodPost, "/v1/calls/"+call+"/sales", sale, &made)
@@ -240,9 +240,9 @@ func (h *house) sell(call, value string, margin bool, at ...time.Time) string {
 }
 
 // giveBack books the refund of a part of a sale.
-func (h *house) giveBack(call, sale, value string) {
+func (h *house) giveBack(call, sale string, value map[string]string) {
 	h.t.Helper()
-	h.call(account.Agent, http.MethodPost, "/v1/calls/"+call+"/sales", map[string]any{"value": money(value), "refund_of": sale}, nil)
+	h.call(account.Agent, http.MethodPost, "/v1/calls/"+call+"/sales", map[string]any{"value": value, "refund_of": sale}, nil)
 }
 
 // score fills in the house's scorecard.
