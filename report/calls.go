@@ -99,7 +99,7 @@ type CallAttribution struct {
 
 // Calls reads calls as people see them: the facts of telephony together with
 // the conclusions and judgements of the other rooms.
-type Calls struct{ db *store.DB }
+type Calls struct{ db database }
 
 // NewCalls makes the value.
 func NewCalls(db *store.DB) *Calls { return &Calls{db: db} }
@@ -128,18 +128,32 @@ func (d *Calls) List(ctx context.Context, accountID string, q CallQuery) ([]Call
 // an export of years needs little memory.
 func (d *Calls) Each(ctx context.Context, accountID string, q CallQuery, fn func(CallRow) error) error {
 	q.Limit = exportPage
-	for {
-		rows, err := readCalls(ctx, d.db, accountID, q)
-		if err != nil {
-			return fmt.Errorf("export calls: %w", err)
-		}
+	each := func(rows []CallRow) error {
 		for _, r := range rows {
 			if err := fn(r); err != nil {
 				return err
 			}
 		}
-		if len(rows) < exportPage {
-			return nil
+		return nil
+	}
+	if q.Momentum != "" {
+		var refused error
+		err := eachFigureCall(ctx, d.db, accountID, q, func(rows []CallRow) (bool, error) {
+			refused = each(rows)
+			return refused == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("export calls: %w", err)
+		}
+		return refused
+	}
+	for {
+		rows, err := readCalls(ctx, d.db, accountID, q)
+		if err != nil {
+			return fmt.Errorf("export calls: %w", err)
+		}
+		if err := each(rows); err != nil || len(rows) < exportPage {
+			return err
 		}
 		q.After = rows[len(rows)-1].Place()
 	}
@@ -166,7 +180,7 @@ func (d *Calls) Get(ctx context.Context, accountID, callID string) (CallRow, err
 
 func readCalls(ctx context.Context, db store.Querier, accountID string, q CallQuery) ([]CallRow, error) {
 	if q.Momentum != "" {
-		return figureCalls(ctx, db, accountID, q, q.Now)
+		return figureCalls(ctx, db, accountID, q)
 	}
 	f := newCallFilter(accountID)
 	if err := f.apply(q); err != nil {
@@ -180,6 +194,7 @@ type callFilter struct {
 	accountID string
 	where     []string
 	args      []any
+	named     bool // the calls are named one by one
 }
 
 func newCallFilter(accountID string) *callFilter {
@@ -310,10 +325,12 @@ func (f *callFilter) text(q CallQuery) {
 	args := []any{like}
 	// A note may hold a caller's number, which must not be found digit by digit.
 	if !q.CallersHidden || !strings.ContainsFunc(text, unicode.IsDigit) {
-		conditions = append(conditions, `EXISTS (
-			SELECT 1 FROM notes n
+		// Counted and not asked whether there is one: PostgreSQL would look for the
+		// text in everybody's notes first.
+		conditions = append(conditions, `(
+			SELECT count(n.note_id) FROM notes n
 			WHERE n.account_id = c.account_id AND n.call_id = c.call_id
-				AND lower(n.text) LIKE lower(CAST(? AS TEXT)) ESCAPE '\')`)
+				AND lower(n.text) LIKE lower(CAST(? AS TEXT)) ESCAPE '\') > 0`)
 		args = append(args, like)
 	}
 	if !q.CallersHidden {
@@ -490,8 +507,13 @@ func orEmpty(s *string) string {
 // read runs the question and completes the rows.
 func (f *callFilter) read(ctx context.Context, db store.Querier, limit int) ([]CallRow, error) {
 	var found []callRow
+	started := `c.started_at`
+	if f.named {
+		// A sum has no index: named calls are looked up, not met in passing all.
+		started += ` + 0`
+	}
 	query := selectCalls + strings.Join(f.where, "\n\t\tAND ") + `
-	ORDER BY c.started_at DESC, c.call_id DESC
+	ORDER BY ` + started + ` DESC, c.call_id DESC
 	LIMIT ?`
 	if err := db.Select(ctx, &found, query, append(f.args, limit)...); err != nil {
 		return nil, err

@@ -14,10 +14,17 @@ import (
 
 // Desk answers the owner's questions. It is safe for concurrent use.
 type Desk struct {
-	db      *store.DB
+	db      database
 	now     func() time.Time
 	log     *slog.Logger
 	metrics metrics
+}
+
+// database is what the room asks of a [store.DB].
+type database interface {
+	store.Querier
+	InSnapshot(ctx context.Context, fn func(ctx context.Context, q store.Querier) error) error
+	InTx(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) error
 }
 
 // NewDesk makes the room. The clock says what today is; reg may be nil.

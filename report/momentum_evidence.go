@@ -184,41 +184,50 @@ func formulaOf(figure string) string {
 	return ""
 }
 
-// figureCalls narrows a filter to the calls behind a figure of momentum and
-// reads them by pages: which calls those are depends on more than the call.
-func figureCalls(ctx context.Context, db store.Querier, accountID string, q CallQuery, now time.Time) ([]CallRow, error) {
+// figureCalls narrows a filter to the calls behind a figure of momentum, the
+// newest first: which calls those are depends on more than the call.
+func figureCalls(ctx context.Context, db store.Querier, accountID string, q CallQuery) ([]CallRow, error) {
+	var rows []CallRow
+	err := eachFigureCall(ctx, db, accountID, q, func(found []CallRow) (bool, error) {
+		rows = append(rows, found...)
+		return len(rows) < q.Limit, nil
+	})
+	return rows[:min(len(rows), q.Limit)], err
+}
+
+// eachFigureCall calls fn with the calls behind a figure, the newest first after
+// the place where the page before ended, a page at most at a time, until fn wants
+// no more. It reads no further back than that.
+func eachFigureCall(ctx context.Context, db store.Querier, accountID string, q CallQuery, fn func([]CallRow) (more bool, err error)) error {
 	if !slices.Contains(MomentumFigures, q.Momentum) {
-		return nil, callwheel.InvalidField("momentum", "must be one of %s", strings.Join(MomentumFigures, ", "))
+		return callwheel.InvalidField("momentum", "must be one of %s", strings.Join(MomentumFigures, ", "))
 	}
 	if q.From.IsZero() || q.Until.IsZero() {
-		return nil, callwheel.InvalidField("momentum", "needs from and until: the period of the figure")
+		return callwheel.InvalidField("momentum", "needs from and until: the period of the figure")
 	}
 	if q.Until.Sub(q.From) > maxRangeDays*24*time.Hour {
-		return nil, callwheel.InvalidField("until", "the range has more than %d days", maxRangeDays)
+		return callwheel.InvalidField("until", "the range has more than %d days", maxRangeDays)
 	}
-	places, err := figurePlaces(ctx, db, accountID, q, now)
-	if err != nil {
-		return nil, err
-	}
-	limit := q.Limit
 	rest := q
 	rest.Momentum, rest.From, rest.Until, rest.After = "", time.Time{}, time.Time{}, CallPlace{}
-	var rows []CallRow
-	for chunk := range slices.Chunk(places, exportPage) {
-		f := newCallFilter(accountID)
-		if err := f.apply(rest); err != nil {
-			return nil, err
+	return eachFigurePlace(ctx, db, accountID, q, func(places []CallPlace) (bool, error) {
+		for chunk := range slices.Chunk(places, min(q.Limit, exportPage)) {
+			f := newCallFilter(accountID)
+			if err := f.apply(rest); err != nil {
+				return false, err
+			}
+			f.named = true
+			f.and(`c.call_id IN (`+strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")+`)`, anys(chunk)...)
+			found, err := f.read(ctx, db, len(chunk))
+			if err != nil {
+				return false, err
+			}
+			if more, err := fn(found); !more || err != nil {
+				return false, err
+			}
 		}
-		f.and(`c.call_id IN (`+strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")+`)`, anys(chunk)...)
-		found, err := f.read(ctx, db, limit-len(rows))
-		if err != nil {
-			return nil, err
-		}
-		if rows = append(rows, found...); len(rows) >= limit {
-			break
-		}
-	}
-	return rows, nil
+		return true, nil
+	})
 }
 
 func anys(places []CallPlace) []any {
@@ -229,48 +238,116 @@ func anys(places []CallPlace) []any {
 	return list
 }
 
-// figurePlaces are the calls behind a figure, the newest first, after the place
-// where the page before ended.
-func figurePlaces(ctx context.Context, db store.Querier, accountID string, q CallQuery, now time.Time) ([]CallPlace, error) {
+// ofAttempts are the figures whose facts are calls: they are told by the calls of
+// a few days as well as by those of years.
+var ofAttempts = []string{"opportunities", "reached", "missed", "timed", "late", "left_out", "scored"}
+
+// eachFigurePlace calls fn with the calls behind a figure, the newest first, after
+// the place where the page before ended, until fn wants no more.
+func eachFigurePlace(ctx context.Context, db store.Querier, accountID string, q CallQuery, fn func([]CallPlace) (more bool, err error)) error {
 	a, err := readAccount(ctx, db, accountID)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	current, err := currentBaseline(ctx, db, accountID)
+	by, err := yardsticksOf(ctx, db, accountID, q.Baseline)
 	if err != nil {
-		return nil, err
-	}
-	by := current.yardsticks()
-	if q.Baseline != "" {
-		b, err := baselineByID(ctx, db, accountID, q.Baseline)
-		if callwheel.KindOf(err) == callwheel.NotFound {
-			return nil, callwheel.InvalidField("baseline", "there is no such baseline")
-		} else if err != nil {
-			return nil, err
-		}
-		by = b.Yardsticks
+		return err
 	}
 	p := Period{From: q.From, Until: q.Until, Zone: a.zone}
-	w, err := readWheel(ctx, db, a, by, p.From, p.Until, now)
+	w, err := newWheel(ctx, db, a, by, p.From, q.Now)
 	if err != nil {
+		return err
+	}
+	if slices.Contains(ofAttempts, q.Momentum) {
+		return w.walkBack(ctx, db, q, p, fn)
+	}
+	if slices.Contains([]string{"answers", "detractors"}, q.Momentum) {
+		err = w.readFeedback(ctx, db, store.Micros(p.From), store.Micros(p.Until))
+	} else {
+		err = w.readPeople(ctx, db, p.From, p.Until)
+	}
+	if err != nil {
+		return err
+	}
+	places, err := w.places(ctx, db, q, p)
+	if err != nil {
+		return err
+	}
+	_, err = fn(places)
+	return err
+}
+
+// yardsticksOf are those of a named baseline, or the account's present ones.
+func yardsticksOf(ctx context.Context, db store.Querier, accountID, baseline string) (Yardsticks, error) {
+	if baseline == "" {
+		current, err := currentBaseline(ctx, db, accountID)
+		return current.yardsticks(), err
+	}
+	b, err := baselineByID(ctx, db, accountID, baseline)
+	if callwheel.KindOf(err) == callwheel.NotFound {
+		return Yardsticks{}, callwheel.InvalidField("baseline", "there is no such baseline")
+	}
+	return b.Yardsticks, err
+}
+
+// walkBack finds the calls behind attempts from the end of the period backwards,
+// in steps of a day, two, four, at most 32: a page of the list reads the days that
+// it is made of, and an export never more than a month at a time.
+func (w *wheel) walkBack(ctx context.Context, db store.Querier, q CallQuery, p Period, fn func([]CallPlace) (more bool, err error)) error {
+	end, from := store.Micros(p.Until), store.Micros(p.From)
+	if q.After.CallID != "" {
+		end = min(end, q.After.StartedAt+1) // no attempt begins after its call
+	}
+	var open []CallPlace
+	for step := day; end > from; step = min(2*step, 32*day) {
+		begin := max(from, end-step)
+		w.attempts, w.left, w.scores, w.of = nil, nil, nil, map[string]*call{}
+		if err := w.readAttempts(ctx, db, begin, end); err != nil {
+			return err
+		}
+		places, err := w.places(ctx, db, q, Period{From: time.UnixMicro(begin), Until: time.UnixMicro(end), Zone: p.Zone})
+		if err != nil {
+			return err
+		}
+		open = append(open, places...)
+		slices.SortFunc(open, newestFirst)
+		// An attempt that began before may have been answered up to a day later.
+		settled := len(open)
+		if begin > from {
+			settled, _ = slices.BinarySearchFunc(open, begin+day, func(p CallPlace, at int64) int { return cmp.Compare(at, p.StartedAt) })
+		}
+		if settled > 0 {
+			if more, err := fn(open[:settled]); !more || err != nil {
+				return err
+			}
+		}
+		open, end = slices.Clone(open[settled:]), begin
+	}
+	return nil
+}
+
+// places are the calls behind a figure, the newest first, after the place where
+// the page before ended.
+func (w *wheel) places(ctx context.Context, db store.Querier, q CallQuery, p Period) ([]CallPlace, error) {
+	ids, _ := w.evidence(q.Momentum, p)
+	if err := w.know(ctx, db, ids); err != nil {
 		return nil, err
 	}
-	ids, _ := w.evidence(q.Momentum, p)
 	var places []CallPlace
 	for _, id := range ids {
 		c := w.of[id]
 		if c == nil {
 			return nil, fmt.Errorf("list calls of %s: call %s was not read", q.Momentum, id)
 		}
-		places = append(places, CallPlace{StartedAt: c.StartedAt, CallID: id})
+		if at := (CallPlace{StartedAt: c.StartedAt, CallID: id}); q.After.CallID == "" || newestFirst(at, q.After) > 0 {
+			places = append(places, at)
+		}
 	}
-	slices.SortFunc(places, func(a, b CallPlace) int {
-		return cmp.Or(cmp.Compare(b.StartedAt, a.StartedAt), strings.Compare(b.CallID, a.CallID))
-	})
-	if q.After.CallID == "" {
-		return places, nil
-	}
-	return slices.DeleteFunc(places, func(p CallPlace) bool {
-		return cmp.Or(cmp.Compare(p.StartedAt, q.After.StartedAt), strings.Compare(p.CallID, q.After.CallID)) >= 0
-	}), nil
+	slices.SortFunc(places, newestFirst)
+	return places, nil
+}
+
+// newestFirst is the order of the list of calls.
+func newestFirst(a, b CallPlace) int {
+	return cmp.Or(cmp.Compare(b.StartedAt, a.StartedAt), strings.Compare(b.CallID, a.CallID))
 }

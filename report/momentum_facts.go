@@ -93,8 +93,8 @@ const (
 	day    = 24 * 3600 * second
 )
 
-// readWheel reads what happened in [from, until), and the customers of before.
-func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, until, now time.Time) (*wheel, error) {
+// newWheel makes a wheel of which nothing was read but how it is counted.
+func newWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, now time.Time) (*wheel, error) {
 	w := &wheel{
 		account: a, by: by, now: store.Micros(now), from: from,
 		leads: map[string]reachedAt{}, won: map[string]reachedAt{}, of: map[string]*call{},
@@ -106,7 +106,14 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 			return nil, err
 		}
 	}
-	if w.book, err = readBook(ctx, db, a.ID); err != nil {
+	w.book, err = readBook(ctx, db, a.ID)
+	return w, err
+}
+
+// readWheel reads what happened in [from, until), and the customers of before.
+func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, until, now time.Time) (*wheel, error) {
+	w, err := newWheel(ctx, db, a, by, from, now)
+	if err != nil {
 		return nil, err
 	}
 	lo, hi := store.Micros(from), store.Micros(until)
@@ -116,13 +123,45 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 	if err := w.addEnquiries(ctx, db, lo-day, hi+day); err != nil {
 		return nil, err
 	}
-	if err := db.Select(ctx, &w.ratings, `SELECT call_id, kind, value, given_at FROM feedback WHERE account_id = ? AND given_at >= ? AND given_at < ?`, a.ID, lo, hi); err != nil {
-		return nil, fmt.Errorf("read feedback: %w", err)
-	}
-	if err := db.Select(ctx, &w.referrals, `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ?`, a.ID); err != nil {
+	if err := db.Select(ctx, &w.referrals, selectReferrals, a.ID); err != nil {
 		return nil, fmt.Errorf("read referrals: %w", err)
 	}
-	return w, w.readPeople(ctx, db, from, until)
+	if err := w.readPeople(ctx, db, from, until); err != nil {
+		return nil, err
+	}
+	return w, w.readFeedback(ctx, db, lo, hi)
+}
+
+// readFeedback reads the answers of a range and the calls that they are about,
+// however long ago those were.
+func (w *wheel) readFeedback(ctx context.Context, db store.Querier, lo, hi int64) error {
+	err := db.Select(ctx, &w.ratings, `SELECT call_id, kind, value, given_at FROM feedback WHERE account_id = ? AND given_at >= ? AND given_at < ?`, w.account.ID, lo, hi)
+	if err != nil {
+		return fmt.Errorf("read feedback: %w", err)
+	}
+	ids := make([]string, len(w.ratings))
+	for i, r := range w.ratings {
+		ids[i] = r.CallID
+	}
+	return w.know(ctx, db, ids)
+}
+
+// know reads the calls of these that were not read yet.
+func (w *wheel) know(ctx context.Context, db store.Querier, ids []string) error {
+	missing := map[string]bool{}
+	for _, id := range ids {
+		if id != "" && w.of[id] == nil {
+			missing[id] = true
+		}
+	}
+	list, err := selectIn[call](ctx, db, w.account.ID, sortedKeys(missing), `SELECT `+callColumns+`, 0 AS first_time`+callJoins+` WHERE c.account_id = ? AND c.call_id IN (?)`)
+	if err != nil {
+		return fmt.Errorf("read calls: %w", err)
+	}
+	for i := range list {
+		w.of[list[i].ID] = &list[i]
+	}
+	return nil
 }
 
 // readAttempts joins the calls of one number that are at most half an hour
@@ -274,6 +313,8 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 	}
 	return nil
 }
+
+const selectReferrals = `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ?`
 
 // slice is a part of the facts: those of a period, each weighed. Without a
 // weight every fact counts one.

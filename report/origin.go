@@ -112,7 +112,7 @@ func (o *origins) add(ctx context.Context, p *people) (seeds, error) {
 		}
 	}
 	next := newSeeds()
-	list, err := selectIn[referral](ctx, p.db, p.account, numbers, `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ? AND referred IN (?)`)
+	list, err := selectIn[referral](ctx, p.db, p.account, numbers, selectReferrals+` AND referred IN (?)`)
 	if err != nil {
 		return next, fmt.Errorf("read who sent whom: %w", err)
 	}

@@ -187,9 +187,8 @@ type missedCall struct {
 	offered          []*agent
 }
 
-// ofMissed are the legs of the calls of a range that nobody answered.
+// ofMissed are the calls of a range that nobody answered.
 const ofMissed = `
-	FROM calls c LEFT JOIN legs l ON l.account_id = c.account_id AND l.call_id = c.call_id
 	WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound' AND COALESCE(c.outcome, '') <> 'answered'`
 
 // readRung reads when phones rang for the calls of a period that nobody answered,
@@ -197,8 +196,10 @@ const ofMissed = `
 func readRung(ctx context.Context, db store.Querier, accountID string, p Period) (map[string]*missedCall, error) {
 	var list []missedCall
 	err := db.Select(ctx, &list, `
-		SELECT c.call_id, c.ended_at, c.voicemail_seconds, min(l.ringing_at) AS ringing_at, max(l.ended_at) AS silent_at`+ofMissed+`
-		GROUP BY c.call_id, c.ended_at, c.voicemail_seconds`, accountID, store.Micros(p.From), store.Micros(p.Until))
+		SELECT c.call_id, c.ended_at, c.voicemail_seconds,
+			(SELECT min(l.ringing_at) FROM legs l WHERE l.account_id = c.account_id AND l.call_id = c.call_id) AS ringing_at,
+			(SELECT max(l.ended_at) FROM legs l WHERE l.account_id = c.account_id AND l.call_id = c.call_id) AS silent_at
+		FROM calls c`+ofMissed, accountID, store.Micros(p.From), store.Micros(p.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read missed calls: %w", err)
 	}
@@ -220,7 +221,10 @@ func readMissed(ctx context.Context, db store.Querier, qu question, b *book) (ma
 		offer
 		StartedAt int64 `db:"started_at"`
 	}
-	err = db.Select(ctx, &rang, `SELECT DISTINCT c.call_id, l.number, c.started_at`+ofMissed+` AND l.number IS NOT NULL ORDER BY c.call_id, l.number`,
+	err = db.Select(ctx, &rang, `
+		SELECT DISTINCT c.call_id, l.number, c.started_at
+		FROM calls c JOIN legs l ON l.account_id = c.account_id AND l.call_id = c.call_id`+ofMissed+`
+		ORDER BY c.call_id, l.number`,
 		qu.AccountID, store.Micros(qu.period.From), store.Micros(qu.period.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read missed calls: %w", err)

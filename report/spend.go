@@ -241,11 +241,22 @@ func (d *Desk) ListSpend(ctx context.Context, accountID string, p SpendPage) ([]
 	if err := callwheel.InvalidFields(bad); err != nil {
 		return nil, err
 	}
-	err := d.db.Select(ctx, &rows, selectSpend+`
-		AND (? = '' OR until_on > ?) AND (? = '' OR from_on < ?) AND (? = '' OR source = ? OR lower(source) = lower(?))
-		AND (? = '' OR (from_on, spend_id) < (?, ?))
-		ORDER BY from_on DESC, spend_id DESC LIMIT ?`,
-		accountID, p.From, p.From, p.Until, p.Until, p.Source, p.Source, p.Source, p.AfterID, p.AfterFrom, p.AfterID, p.Limit)
+	query, args := selectSpend, []any{accountID}
+	for _, c := range []struct {
+		condition string
+		values    []any // the condition counts when the first is given
+	}{
+		{`until_on > ?`, []any{p.From}},
+		{`from_on < ?`, []any{p.Until}},
+		{`(source = ? OR lower(source) = lower(?))`, []any{p.Source, p.Source}},
+		{`(from_on, spend_id) < (?, ?)`, []any{p.AfterFrom, p.AfterID}},
+	} {
+		if c.values[0] != "" {
+			query += ` AND ` + c.condition
+			args = append(args, c.values...)
+		}
+	}
+	err := d.db.Select(ctx, &rows, query+` ORDER BY from_on DESC, spend_id DESC LIMIT ?`, append(args, p.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list spend: %w", err)
 	}
@@ -344,11 +355,12 @@ func addSpend(ctx context.Context, q store.Querier, b *book, s *sheet) error {
 	}
 	var rows []spendRow
 	last := days[len(days)-1].AddDate(0, 0, 1)
-	err := q.Select(ctx, &rows, selectSpend+` AND from_on < ? AND until_on > ? ORDER BY spend_id`,
+	err := q.Select(ctx, &rows, selectSpend+` AND from_on < ? AND until_on > ?`,
 		s.qu.AccountID, last.Format(dateFormat), days[0].Format(dateFormat))
 	if err != nil {
 		return fmt.Errorf("read spend: %w", err)
 	}
+	slices.SortFunc(rows, func(a, b spendRow) int { return strings.Compare(a.ID, b.ID) })
 	spans, daily, err := readSpans(rows, b)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ func readVisitors(ctx context.Context, db store.Querier, accountID string, p Per
 	var names []string
 	err := db.Select(ctx, &names, `
 		SELECT person FROM touches WHERE account_id = ? AND touched_at >= ? AND touched_at < ?
-		UNION SELECT person FROM enquiries WHERE account_id = ? AND at >= ? AND at < ? AND source <> ''`,
+		UNION ALL SELECT person FROM enquiries WHERE account_id = ? AND at >= ? AND at < ? AND source <> ''`,
 		accountID, from, until, accountID, from, until)
 	if err != nil {
 		return fmt.Errorf("read who came: %w", err)
