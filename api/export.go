@@ -2,10 +2,13 @@ package api
 
 import (
 	"encoding/csv"
+	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 )
 
 // whole is a list that is written as it is read, however long it is: it calls
@@ -32,7 +35,9 @@ func (s *Server) streamList(ctx huma.Context, o *operation, kind form, names []s
 	} else {
 		ctx.SetHeader("Content-Type", "application/x-ndjson")
 	}
+	conn := http.NewResponseController(humaecho.UnwrapV4(ctx).Response())
 	return func(w io.Writer) error {
+		w = &patientWriter{w, conn}
 		out := &lineWriter{out: w, table: csv.NewWriter(w), header: header}
 		out.table.UseCRLF = true
 		if kind == asCSV {
@@ -56,6 +61,23 @@ func (s *Server) streamList(ctx huma.Context, o *operation, kind form, names []s
 		}
 		return nil
 	}
+}
+
+// exportPatience is how long a reader of an export may take none of it.
+const exportPatience = time.Minute
+
+// patientWriter lets an answer take as long as its reader goes on reading.
+type patientWriter struct {
+	io.Writer
+	conn *http.ResponseController
+}
+
+func (w *patientWriter) Write(b []byte) (int, error) {
+	err := w.conn.SetWriteDeadline(time.Now().Add(exportPatience))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return w.Writer.Write(b)
 }
 
 func setCSV(ctx huma.Context, o *operation) {
