@@ -66,10 +66,10 @@ type share struct {
 	place    int // in the order of the ways and their touches
 }
 
-// shares divides the conversions over their ways. The weights add up to 1.
-func (c *counted) shares(b *book, qu question) []share {
-	var list []share
-	place := 0
+// shares divides the conversions over their ways. The weights add up to 1. They
+// are valid until the sheet is asked for the next.
+func (s *sheet) shares(b *book, c *counted) []share {
+	list, place := s.room.shares[:0], 0
 	add := func(one share) {
 		one.value, one.margin = float64(c.value)*one.weight, float64(c.margin)*one.weight
 		if c.aged != nil {
@@ -93,12 +93,23 @@ func (c *counted) shares(b *book, qu question) []share {
 				add(share{touch: w.path[i], position: i + 1})
 			}
 		default:
-			for i, credit := range qu.model.Credit(c.path(b, qu, w.path)) {
+			path := c.path(b, s.qu, w.path, s.room.steps)
+			for i, credit := range s.qu.model.Credit(path) {
 				add(share{touch: w.path[i], weight: w.weight * credit, position: i + 1})
 			}
+			s.room.steps = path.Steps
 		}
 	}
+	s.room.shares = list
 	return list
+}
+
+// room is what dividing uses again and again.
+type room struct {
+	shares          []share
+	steps           []attribution.Step
+	values, margins []float64
+	parts           []part
 }
 
 // cellOf is where a share belongs.
@@ -115,21 +126,30 @@ func (c *counted) cellOf(b *book, literal string, t touch, at int64) cell {
 }
 
 // parts turns shares into what lines receive: money divided in micros so that
-// it adds up. at says to which moment a share belongs.
-func (c *counted) parts(b *book, list []share, at func(share) int64) []part {
-	values, margins := make([]float64, len(list)), make([]float64, len(list))
-	for i, s := range list {
-		values[i], margins[i] = s.value, s.margin
+// it adds up. at says to which moment a share belongs. They are valid until the
+// sheet is asked for the next.
+func (s *sheet) parts(b *book, c *counted, list []share, at func(share) int64) []part {
+	room := &s.room
+	room.values, room.margins, room.parts = room.values[:0], room.margins[:0], room.parts[:0]
+	for _, one := range list {
+		room.values = append(room.values, one.value)
+		room.margins = append(room.margins, one.margin)
 	}
-	revenues, contributions := roundTo(c.value, values), roundTo(c.margin, margins)
-	parts := make([]part, len(list))
-	for i, s := range list {
-		parts[i] = part{
-			cell: c.cellOf(b, s.literal, s.touch, at(s)), weight: s.weight * c.times,
-			revenue: revenues[i], contribution: contributions[i], position: s.position, place: s.place,
+	revenues, contributions := roundTo(c.value, room.values), roundTo(c.margin, room.margins)
+	for i, one := range list {
+		p := part{
+			at: at(one), weight: one.weight * c.times, revenue: revenues[i], contribution: contributions[i],
+			position: one.position, place: one.place,
 		}
+		if s.byTouch && one.position > 0 {
+			p.from = one.touch.arrival
+		}
+		if _, known := s.near[p.from]; !known {
+			p.cell = c.cellOf(b, one.literal, one.touch, p.at)
+		}
+		room.parts = append(room.parts, p)
 	}
-	return parts
+	return room.parts
 }
 
 // aged adds up what each touch of a path gets, where that depends on its age:

@@ -70,14 +70,17 @@ func (qu question) about(d Dimension) bool {
 	return false
 }
 
-// path is what the model sees of the conversion's touches.
-func (v conversion) path(b *book, qu question, touches []touch) attribution.Path {
-	p := attribution.Path{ConvertedAt: store.FromMicros(v.at), Steps: make([]attribution.Step, len(touches))}
-	for i, t := range touches {
-		p.Steps[i] = attribution.Step{ID: t.id, At: store.FromMicros(t.at), Direct: t.direct()}
+// path is what the model sees of the conversion's touches; steps is room for
+// them.
+func (v conversion) path(b *book, qu question, touches []touch, steps []attribution.Step) attribution.Path {
+	p := attribution.Path{ConvertedAt: store.FromMicros(v.at), Steps: steps[:0]}
+	for i := range touches {
+		t := &touches[i]
+		step := attribution.Step{ID: t.id, At: store.FromMicros(t.at), Direct: t.direct()}
 		if qu.model.Grouped {
-			p.Steps[i].Channel = qu.channel(b, t)
+			step.Channel = qu.channel(b, *t)
 		}
+		p.Steps = append(p.Steps, step)
 	}
 	if v.moments[0] != noPrev {
 		p.LeadAt = store.FromMicros(v.moments[0])

@@ -82,6 +82,7 @@ type line struct {
 	provisional   bool // some of the spend may still be revised
 	horizons      [len(horizonDays)]horizonLine
 	origin        originLine
+	turn, taken   int // where it stands among those that take part, see [sheet.credit]
 }
 
 type horizonLine struct {
@@ -103,8 +104,19 @@ type sheet struct {
 	unit    float64 // minor unit of the currency, in micros
 	spendOK bool    // spend can be told apart by the groups and filters
 	named   bool    // rows keep the spelling they have: calls and touches name them before spend does
+	byTouch bool    // rows and filters are about touches alone
+	near    map[*arrival][]*line
+	turn    int // of crediting
+	taken   []taking
+	room    room
 	missing map[missingKey]*missingSum
 	used    map[[2]string]*UsedRate // by currency and day
+}
+
+// taking is what a line takes of the conversions that are being credited.
+type taking struct {
+	line            *line
+	credit, squares float64
 }
 
 type missingKey struct{ figure, currency string }
@@ -118,6 +130,10 @@ func newSheet(qu question) *sheet {
 	s := &sheet{
 		qu: qu, unit: float64(callwheel.MinorUnit(qu.account.Currency)), lines: map[string]*line{}, spendOK: true,
 		missing: map[missingKey]*missingSum{}, used: map[[2]string]*UsedRate{},
+		near: map[*arrival][]*line{}, byTouch: true,
+	}
+	for _, d := range s.dimensions() {
+		s.byTouch = s.byTouch && slices.Contains(Dimensions[:touchNames], d)
 	}
 	for _, d := range qu.GroupBy {
 		s.spendOK = s.spendOK && d.ofSpend()
@@ -257,6 +273,8 @@ func (b *book) counted(k *call) func(*line) {
 // part is what one touch receives of one conversion.
 type part struct {
 	cell         cell
+	at           int64
+	from         *arrival // where the touch came from, when that alone says which lines it has; else nil
 	weight       float64
 	revenue      int64
 	contribution int64
@@ -267,7 +285,7 @@ type part struct {
 // give adds conversions: each part to its line, or in equal shares to its lines,
 // and to the total.
 func (s *sheet) give(b *book, c *counted) {
-	parts := c.parts(b, c.shares(b, s.qu), func(share) int64 { return c.at })
+	parts := s.parts(b, c, s.shares(b, c), func(share) int64 { return c.at })
 	if !s.credit(c, parts) {
 		return
 	}
@@ -290,8 +308,8 @@ func (s *sheet) noteMoney(v conversion) {
 // credit is give without noting what could not be counted. It says whether any
 // part had a line.
 func (s *sheet) credit(c *counted, parts []part) bool {
-	type taking struct{ credit, squares float64 }
-	taken := map[*line]taking{}
+	s.turn++
+	s.taken = s.taken[:0]
 	for _, p := range parts {
 		s.spread(p, func(l *line, credit float64, revenue, contribution int64) {
 			l.credit += credit
@@ -300,7 +318,11 @@ func (s *sheet) credit(c *counted, parts []part) bool {
 			}
 			l.revenue += revenue
 			l.contribution += contribution
-			of := taken[l]
+			if l.turn != s.turn {
+				l.turn, l.taken = s.turn, len(s.taken)
+				s.taken = append(s.taken, taking{line: l})
+			}
+			of := &s.taken[l.taken]
 			of.credit += credit
 			switch {
 			case c.aged == nil:
@@ -312,23 +334,23 @@ func (s *sheet) credit(c *counted, parts []part) bool {
 				share := credit / p.weight // its rows by tag have equal ones
 				of.squares = share * share * c.aged.squares[c.aged.sums[p.place].row]
 			}
-			taken[l] = of
 		})
 	}
-	for l, of := range taken {
+	for _, of := range s.taken {
+		l := of.line
 		l.squares += of.squares
 		l.noMargin = l.noMargin || c.noMargin
 		l.revenueAbsent = l.revenueAbsent || c.foreign()
 		l.conversions += c.valued
 	}
-	return len(taken) > 0
+	return len(s.taken) > 0
 }
 
 // earn adds to a horizon of the ROI report what sales have earned for touches
 // inside.
 func (s *sheet) earn(b *book, h int, c *counted, inside func(at int64) bool) {
-	for _, p := range c.parts(b, c.shares(b, s.qu), func(sh share) int64 { return sh.touch.at }) {
-		if !inside(p.cell.at) {
+	for _, p := range s.parts(b, c, s.shares(b, c), func(sh share) int64 { return sh.touch.at }) {
+		if !inside(p.at) {
 			continue
 		}
 		s.spread(p, func(l *line, credit float64, revenue, _ int64) {
@@ -340,14 +362,33 @@ func (s *sheet) earn(b *book, h int, c *counted, inside func(at int64) bool) {
 	}
 }
 
+// placeOf is place for a part, remembered where all touches that came from one
+// place have the same lines.
+func (s *sheet) placeOf(p part) []*line {
+	if p.from == nil {
+		return s.place(p.cell)
+	}
+	lines, known := s.near[p.from]
+	if !known {
+		lines = s.place(p.cell)
+		s.near[p.from] = lines
+	}
+	return lines
+}
+
 // spread calls add for each line of the part's cell with an equal share of it,
 // and for the total with the whole.
 func (s *sheet) spread(p part, add func(l *line, credit float64, revenue, contribution int64)) {
 	if p.weight == 0 {
 		return
 	}
-	lines := s.place(p.cell)
-	if len(lines) == 0 {
+	lines := s.placeOf(p)
+	switch len(lines) {
+	case 0:
+		return
+	case 1:
+		add(lines[0], p.weight, p.revenue, p.contribution)
+		add(&s.total, p.weight, p.revenue, p.contribution)
 		return
 	}
 	equal := make([]float64, len(lines))

@@ -12,12 +12,11 @@ import (
 	"github.com/callwheel/callwheel/attribution"
 )
 
-// benchWorld is a million journeys over 10,000 distinct paths of 1 to 20 touches
-// in 12 channels, a few of them far more often than the others; three in four
-// did not convert.
-func benchWorld() (list []conversion, nulls []unconverted) {
+// benchWorld is so many journeys over so many paths of 1 to 20 touches in 12
+// channels, a few of them far more often than the others; one in every so many
+// converted.
+func benchWorld(journeys, paths, every int) (list []conversion, nulls []unconverted) {
 	r := rand.New(rand.NewPCG(3, 5))
-	const paths, journeys = 10_000, 1_000_000
 	zone := time.UTC
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, zone).UnixMicro()
 	people, known := make([]*person, paths), arrivals{}
@@ -34,8 +33,8 @@ func benchWorld() (list []conversion, nulls []unconverted) {
 		total += weights[i]
 	}
 	for i, one := range people {
-		for n := range max(1, int(weights[i]/total*journeys)) {
-			if n%4 > 0 {
+		for n := range max(1, int(weights[i]/total*float64(journeys))) {
+			if n%every > 0 {
 				nulls = append(nulls, unconverted{path: one.touches, weight: 1})
 				continue
 			}
@@ -58,13 +57,24 @@ func benchQuestion(b *testing.B, name string, with attribution.Params) question 
 	}
 }
 
-// BenchmarkModels measures the pass that counts a million journeys into paths,
-// and each model from the same conversions to the rows, counting included. In
+// BenchmarkModels measures the pass that counts a million journeys into 9,000
+// paths, three in four of which did not convert, and each model from the same conversions to the rows, counting included. In
 // turns with each model it counts: "÷counting" is CPU time in units of the pass
 // over the journeys that the model looks at. Markov looks at those that did not
 // convert, too.
 func BenchmarkModels(b *testing.B) {
-	list, nulls := benchWorld()
+	list, nulls := benchWorld(1_000_000, 10_000, 4)
+	benchModels(b, list, nulls)
+}
+
+// BenchmarkModelsOfFewAlike is the same where counting helps least: most of
+// 200,000 conversions took a path that no other took.
+func BenchmarkModelsOfFewAlike(b *testing.B) {
+	list, nulls := benchWorld(1_000, 200_000, 1)
+	benchModels(b, list, nulls)
+}
+
+func benchModels(b *testing.B, list []conversion, nulls []unconverted) {
 	empty := &book{}
 	ways := func(qu question) func(conversion, []way) []way {
 		return func(v conversion, came []way) []way { return v.ways(qu, came) }
