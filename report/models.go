@@ -95,8 +95,8 @@ func (v conversion) path(b *book, qu question, touches []touch, steps []attribut
 }
 
 // mark finds when the persons of the conversions became leads, qualified and
-// won, where the model asks: of an imported outcome its own moments where it
-// tells them, else the first ones after the person's conversion before.
+// won, where the model asks: the first moments after the person's conversion
+// before, or those that an imported outcome tells itself, if they are earlier.
 func (p *people) mark(list []conversion, qu question, b *book) {
 	for i := range list {
 		v := &list[i]
@@ -109,9 +109,9 @@ func (p *people) mark(list []conversion, qu question, b *book) {
 				v.moments[rank] = at
 			}
 		}
-		if o := v.outcome; o != nil { // what it tells itself is of this conversion
+		if o := v.outcome; o != nil { // what it tells itself is of this conversion, also from before the last one
 			for rank, at := range []*int64{o.LeadAt, o.QualifiedAt, o.WonAt} {
-				if at != nil {
+				if at != nil && (v.moments[rank] == noPrev || *at < v.moments[rank]) {
 					v.moments[rank] = *at
 				}
 			}

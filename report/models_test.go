@@ -370,3 +370,44 @@ func TestParametersOfModelsAreRefusedByTheirNameInTheQuery(t *testing.T) {
 		}
 	})
 }
+
+// A purchase that was brought in is one like any other: the person had become a
+// lead, qualified and won when their calls say so, or it does, whichever is first.
+func TestMilestonesOfAnImportedOutcomeAreItsPersons(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		for i, who := range []string{"lived", "brought", "told"} {
+			caller, call := fmt.Sprint("+1312555000", i), "call_"+who
+			w.touch("tch_1"+who, caller, "2025-03-03T15:00:00Z", "", who+" first", "m", "")
+			w.touch("tch_2"+who, caller, "2025-03-04T15:00:00Z", "", who+" then", "m", "")
+			w.touch("tch_3"+who, caller, "2025-03-05T15:00:00Z", "", who+" last", "m", "")
+			w.ring(call, caller, "2025-03-04T16:00:00Z", "answered")
+			w.untracked(call)
+			var lead any // an outcome may know of one before the call
+			switch who {
+			case "lived":
+				w.dispose(call, "disp_won", "2025-03-04T16:05:00Z")
+				w.sell("sale", call, caller, "2025-03-06T15:00:00Z", 100_00, "USD")
+				continue
+			case "brought":
+				w.dispose(call, "disp_won", "2025-03-04T16:05:00Z")
+			case "told":
+				lead = store.Micros(when("2025-03-04T15:30:00Z"))
+			}
+			w.exec(`INSERT INTO outcomes (account_id, outcome_id, person, lead_at, qualified_at, won_at, value_micros, currency, imported_at) VALUES (?, ?, ?, ?, ?, ?, 100000000, 'USD', 0)`,
+				acct, "out_"+who, caller, lead, lead, store.Micros(when("2025-03-06T15:00:00Z")))
+		}
+		for _, model := range []string{"w_shaped", "full_path"} {
+			a := w.attribution(report.Query{From: "2025-03-01", Until: "2025-03-11", CreditFor: report.ForSale, Model: model, GroupBy: []report.Dimension{report.Source}})
+			for _, touch := range []string{" first", " then", " last"} {
+				lived := row(t, a, "lived"+touch).Credit
+				if brought := row(t, a, "brought"+touch).Credit; math.Abs(lived-brought) > 1e-12 || lived == 0 {
+					t.Errorf("%s%s: credit %v where it was lived, %v brought in", model, touch, lived, brought)
+				}
+			}
+			if then, last := row(t, a, "told then").Credit, row(t, a, "told last").Credit; then <= last {
+				t.Errorf("%s: the touch before the lead that was told has %v, the last %v", model, then, last)
+			}
+		}
+	})
+}
