@@ -17,10 +17,9 @@ import (
 // Agents is the answer of the report about people.
 type Agents struct {
 	Head
-	Rows    []AgentRow `json:"rows"`
-	Totals  AgentRow   `json:"totals"`
-	Missing []Missing  `json:"missing"`
-	Rates   []UsedRate `json:"rates" doc:"What amounts in other currencies were converted with"`
+	Rows   []AgentRow `json:"rows"`
+	Totals AgentRow   `json:"totals"`
+	Foreign
 }
 
 // AgentRow is what one agent did. A call that nobody answered is no agent's.
@@ -87,7 +86,7 @@ func (d *Desk) Agents(ctx context.Context, q Query) (*Agents, error) {
 type agentBook struct {
 	sums     map[string]*agentSums
 	total    agentSums
-	missing  *sheet
+	ledger   *ledger
 	leniency scoring.Leniency
 }
 
@@ -101,7 +100,7 @@ func (s *agentBook) of(a *agent) *agentSums {
 }
 
 func gatherAgents(ctx context.Context, db store.Querier, b *book, qu question) (*agentBook, error) {
-	s := &agentBook{sums: map[string]*agentSums{}, missing: newSheet(qu)}
+	s := &agentBook{sums: map[string]*agentSums{}, ledger: newLedger(qu.account.Currency)}
 	for i := range b.agents {
 		if b.agents[i].RetiredAt.IsZero() {
 			s.of(&b.agents[i])
@@ -242,7 +241,7 @@ func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu 
 		s.addSale(b, soldOnCall{one, calls[one.CallID]}.conversion(qu.account))
 	}
 	ever := Period{From: qu.period.From, Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: qu.zone}
-	won, err := wonOutcomes(ctx, db, b, s.missing, ever)
+	won, err := wonOutcomes(ctx, db, b, qu, ever)
 	if err != nil {
 		return err
 	}
@@ -259,12 +258,7 @@ func (s *agentBook) addSale(b *book, v conversion) {
 	if a == nil {
 		return
 	}
-	for currency, micros := range v.absent {
-		s.missing.lack("revenue", currency, micros)
-	}
-	for _, x := range v.rated {
-		s.missing.note(x)
-	}
+	s.ledger.value(v)
 	for _, sums := range []*agentSums{s.of(a), &s.total} {
 		sums.row.Sales++
 		sums.incomplete = sums.incomplete || v.foreign()
@@ -276,8 +270,7 @@ func (s *agentBook) answer(qu question, now time.Time) *Agents {
 	a := &Agents{
 		Head:    head("agents", qu.period, qu.account.Currency, now, agentFigures),
 		Rows:    []AgentRow{},
-		Missing: s.missing.absent(),
-		Rates:   s.missing.rates(),
+		Foreign: s.ledger.foreign(),
 	}
 	for _, one := range s.sums {
 		a.Rows = append(a.Rows, one.figures(qu.account.Currency))
@@ -371,11 +364,7 @@ func (a *Agents) Table() Table {
 		t.Rows = append(t.Rows, r.texts(r.Agent))
 	}
 	t.Totals = a.Totals.texts("total")
-	t.Notes = append(t.Notes, a.doubts()...)
-	for _, m := range a.Missing {
-		t.Notes = append(t.Notes, fmt.Sprintf("%s is not available where %d amounts of together %s are concerned: %s", m.Figure, m.Count, m.Amount, m.Reason))
-	}
-	t.Notes = append(t.Notes, rateNotes(a.Rates)...)
+	t.Notes = slices.Concat(a.doubts(), a.Foreign.notes())
 	return t
 }
 

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"iter"
 	"math"
 	"time"
 
@@ -30,8 +29,7 @@ type Attribution struct {
 	GroupBy    []Dimension `json:"group_by"`
 	Rows       []Row       `json:"rows"`
 	Totals     Figures     `json:"totals"`
-	Missing    []Missing   `json:"missing" doc:"Amounts that could not be counted, and why"`
-	Rates      []UsedRate  `json:"rates" doc:"What amounts in other currencies were converted with"`
+	Foreign
 }
 
 // Groups are the names of a row, one per dimension that rows are grouped by.
@@ -123,15 +121,6 @@ type Horizon struct {
 	ROAS     *float64         `json:"roas"`
 }
 
-// Missing is a sum of amounts that could not be counted.
-type Missing struct {
-	Figure   string          `json:"figure" doc:"revenue or spend"`
-	Reason   string          `json:"reason"`
-	Currency string          `json:"currency"`
-	Count    int64           `json:"count"`
-	Amount   callwheel.Money `json:"amount"`
-}
-
 // creditUnit is what credits are rounded to, by largest remainder.
 const creditUnit = 1e10
 
@@ -155,7 +144,7 @@ func (s *sheet) answer(now time.Time, horizons bool) *Attribution {
 	a := &Attribution{
 		Head:  head(name, qu.period, qu.account.Currency, now, figures),
 		Model: qu.model.Text, CreditFor: qu.CreditFor, WindowDays: qu.WindowDays, Reading: qu.Reading,
-		GroupBy: append([]Dimension{}, qu.GroupBy...), Rows: []Row{}, Missing: s.absent(), Rates: s.rates(),
+		GroupBy: append([]Dimension{}, qu.GroupBy...), Rows: []Row{}, Foreign: s.ledger.foreign(),
 	}
 	lines := s.sorted()
 	rounded := s.round(lines, horizons, now)
@@ -338,38 +327,6 @@ func tidy(x float64) float64 {
 		return x
 	}
 	return math.Round(x*1e10)/1e10 + 0
-}
-
-// absent lists what could not be counted.
-func (s *sheet) absent() []Missing {
-	list := []Missing{}
-	for _, figure := range []string{"revenue", "spend"} {
-		for currency := range sortedCurrencies(s.missing, figure) {
-			sum := s.missing[missingKey{figure, currency}]
-			list = append(list, Missing{
-				Figure: figure, Currency: currency, Count: sum.count,
-				Amount: callwheel.Money{Micros: sum.amount, Currency: currency},
-				Reason: "no exchange rate from " + currency + " to " + s.qu.account.Currency,
-			})
-		}
-	}
-	return list
-}
-
-func sortedCurrencies(m map[missingKey]*missingSum, figure string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		list := map[string]bool{}
-		for key := range m {
-			if key.figure == figure {
-				list[key.currency] = true
-			}
-		}
-		for _, currency := range sortedKeys(list) {
-			if !yield(currency) {
-				return
-			}
-		}
-	}
 }
 
 // head states what the report is about.

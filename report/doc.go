@@ -209,6 +209,10 @@
 //   - θ in prompt is the median patience of the account's own callers (Kaplan and
 //     Meier; answered calls are censored) once 50 have given up, else 120 s.
 //
+// Money is converted as above. While a sale of a period has no rate, its kept, sold,
+// refunded and the margin of its levers are not available; rates and missing tell
+// the sales of the range and, unless it is frozen, of the baseline.
+//
 // In segments a call belongs to the source or campaign of its attribution, a form
 // or a chat to those that it names itself. No agent has one.
 //

@@ -22,6 +22,7 @@ type Counts struct {
 	Won           float64 `json:"won"`        // of those
 	Sold          float64 `json:"sold"`       // value; 0 when values are not known
 	Refunded      float64 `json:"refunded"`
+	Unrated       float64 `json:"unrated"` // sales in a currency without a rate: the two above leave them out
 	Sales         float64 `json:"sales"`
 	Refunds       float64 `json:"refunds"` // sales that were given back entirely: used only without values
 	Answers       float64 `json:"answers"`
@@ -130,6 +131,13 @@ func (c Counts) gauges() map[string]gauge {
 
 	kept := proportion(c.kept(), c.Sales)
 	kept.need(partKept, "sales", 10, c.Sales)
+	if c.Unrated > 0 {
+		kept.known = false
+		kept.gaps = append(kept.gaps, Gap{
+			Part: partKept, Needed: int64(c.Sales + 1e-9), Seen: int64(c.Sales - c.Unrated + 1e-9),
+			Message: "not available: there are sales in a currency without an exchange rate",
+		})
+	}
 
 	content := proportion(1-ratio(c.Detractors, c.Answers), c.Answers)
 	content.need(partContent, "answers", 10, c.Answers)

@@ -84,7 +84,7 @@ func (w *wheel) evidence(figure string, p Period) (ids []string, count int64) {
 	case "sales", "refunds":
 		w.eachSale(p, func(s sold) {
 			if figure == "sales" || s.back > 0 {
-				add(s.call)
+				add(s.callID)
 			}
 		})
 	case "answers", "detractors":
@@ -155,7 +155,7 @@ func (w *wheel) behind(p Period, c Counts, with string) []Behind {
 		if share, ok := shares[part]; ok {
 			b.Numerator, b.Denominator = number(share[0]), number(share[1])
 			b.Interval = wilson(int64(share[0]), int64(share[1]))
-		} else {
+		} else if part != partKept || c.Unrated == 0 {
 			b.Numerator, b.Denominator = number(quotients[part][0]), number(quotients[part][1])
 		}
 		for _, figure := range figures[part] {

@@ -538,75 +538,100 @@ func (w *wheel) countAttempts(s slice, groups tallies, group func(string) string
 }
 
 // countMoney counts what was sold in the period and given back of it, in the
-// account's currency.
+// account's currency. Sales in a currency without a rate have no value that
+// could be counted: how many there are says so.
 func (w *wheel) countMoney(s slice, groups tallies, group func(string) string) {
 	w.eachSale(s.Period, func(one sold) {
-		c, weight := groups.at(group(one.call)), s.weigh(one.at)
+		c, weight := groups.at(group(one.callID)), s.weigh(one.at)
 		c.Sales += weight
-		if one.backShare() == 1 {
+		if one.returned == 1 {
 			c.Refunds += weight
 		}
-		c.back.add(one.backShare(), weight)
-		if one.known {
-			c.Sold += weight * float64(one.value) / 1e6
-			c.Refunded += weight * float64(one.back) / 1e6
+		c.back.add(one.returned, weight)
+		if one.foreign() {
+			c.Unrated += weight
+			return
 		}
+		c.Sold += weight * float64(one.value+one.back) / 1e6
+		c.Refunded += weight * float64(one.back) / 1e6
 	})
 }
 
-// sold is one sale, in micros of the account's currency, at the rate of its day.
+// sold is one sale, or one imported outcome that was won, worth what was not
+// given back of it.
 type sold struct {
-	at, value, back int64
-	margin          *int64
-	known           bool // there was a rate
-	call            string
+	conversion
+	callID   string
+	back     int64   // what was given back, in micros of the account's currency
+	returned float64 // the share that was
+	margined bool    // its margin is known
 }
 
-// backShare is the share of the sale that was given back.
-func (s sold) backShare() float64 {
+// backShare is the share of an amount that was given back.
+func backShare(back, value int64) float64 {
 	switch {
-	case s.back <= 0:
+	case back <= 0:
 		return 0
-	case s.back >= s.value:
+	case back >= value:
 		return 1
 	}
-	return float64(s.back) / float64(s.value)
+	return float64(back) / float64(value)
+}
+
+// inHome is what was given back of a sale at the rate of the sale.
+func (w *wheel) inHome(back int64, of conversion) int64 {
+	for _, x := range of.rated {
+		back = w.account.exchange.convert(back, x.rate)
+	}
+	return back
 }
 
 // eachSale calls fn with the sales of a period.
 func (w *wheel) eachSale(p Period, fn func(sold)) {
-	convert := func(s sold, currency string) sold {
-		if s.known = currency == w.account.Currency; s.known {
-			return s
-		}
-		rate, ok := w.account.exchange.at(currency, s.at)
-		if s.known = ok; !ok {
-			return s
-		}
-		s.value, s.back = w.account.exchange.convert(s.value, rate), w.account.exchange.convert(s.back, rate)
-		if s.margin != nil {
-			margin := w.account.exchange.convert(*s.margin, rate)
-			s.margin = &margin
-		}
-		return s
-	}
 	for _, name := range w.names {
 		one := w.people.persons[name]
 		for _, s := range one.sales {
-			if p.contains(s.SoldAt) {
-				fn(convert(sold{at: s.SoldAt, value: s.Value + s.back, back: s.back, margin: s.Margin, call: s.CallID}, s.Currency))
+			if !p.contains(s.SoldAt) {
+				continue
 			}
+			v := sold{conversion: conversion{at: s.SoldAt}, callID: s.CallID, returned: backShare(s.back, s.Value+s.back)}
+			v.margined = s.Margin != nil || w.account.MarginPPM != nil
+			v.worthSale(w.account, s)
+			v.back = w.inHome(s.back, v.conversion)
+			fn(v)
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				won := sold{at: *o.WonAt, value: *o.Value, back: o.Refunded, margin: o.Margin}
-				if c := one.lastCall(won.at); c != nil {
-					won.call = c.ID
+				v := sold{conversion: conversion{at: *o.WonAt}, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
+				if c := one.lastCall(v.at); c != nil {
+					v.callID = c.ID
 				}
-				fn(convert(won, o.Currency))
+				v.worthOutcome(w.account, o)
+				v.back = w.inHome(o.Refunded, v.conversion)
+				fn(v)
 			}
 		}
 	}
+}
+
+// foreign is what the sales of the periods, each once, were converted with.
+func (w *wheel) foreign(periods ...Period) Foreign {
+	l := newLedger(w.account.Currency)
+	whole := periods[0]
+	for _, p := range periods {
+		if p.From.Before(whole.From) {
+			whole.From = p.From
+		}
+		if p.Until.After(whole.Until) {
+			whole.Until = p.Until
+		}
+	}
+	w.eachSale(whole, func(s sold) {
+		if slices.ContainsFunc(periods, func(p Period) bool { return p.contains(s.at) }) {
+			l.value(s.conversion)
+		}
+	})
+	return l.foreign()
 }
 
 // countReturns counts the return window up to the end of the period: how long

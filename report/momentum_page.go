@@ -24,6 +24,7 @@ func (r *MomentumReport) Page(out io.Writer) error {
 	writeSegments(&b, r.By, p)
 	writeLevers(&b, p)
 	writeAlerts(&b, r.Alerts)
+	writeForeign(&b, r.Foreign)
 	writePhases(&b, p.Phases)
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -238,6 +239,17 @@ func writeAlerts(b *strings.Builder, alerts []Alert) {
 		}
 		fmt.Fprintf(b, "  %s: since %s more was lost than chance explains (alert on %s, %s): %.1f %% where the baseline lost %.1f %%\n",
 			a.Part, a.Since, a.On, state, 100*a.Share, 100*a.Baseline)
+	}
+}
+
+func writeForeign(b *strings.Builder, f Foreign) {
+	notes := f.notes()
+	if len(notes) == 0 {
+		return
+	}
+	b.WriteString("\nother currencies\n")
+	for _, note := range notes {
+		fmt.Fprintf(b, "  %s\n", note)
 	}
 }
 

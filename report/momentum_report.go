@@ -39,7 +39,8 @@ type MomentumReport struct {
 	BaselineVersion *int64           `json:"baseline_version"`
 	Baseline        MomentumPeriod   `json:"baseline"`
 	Periods         []MomentumPeriod `json:"periods"`
-	Alerts          []Alert          `json:"alerts" doc:"When more was lost at a joint than chance explains, by a CUSUM chart of each day against the baseline"`
+	Foreign
+	Alerts []Alert `json:"alerts" doc:"When more was lost at a joint than chance explains, by a CUSUM chart of each day against the baseline"`
 }
 
 // MomentumPeriod is the flywheel over one period. What is not available is nil.
@@ -89,20 +90,21 @@ type MomentumParts struct {
 
 // MomentumCounts are what the parts were computed from.
 type MomentumCounts struct {
-	Opportunities int64           `json:"opportunities"`
-	Reached       int64           `json:"reached"`
-	Timed         int64           `json:"timed" doc:"Reached with a known wait"`
-	Scored        int64           `json:"scored"`
-	Leads         int64           `json:"leads" doc:"At least 30 days old"`
-	Won           int64           `json:"won"`
-	Sales         int64           `json:"sales"`
-	Sold          callwheel.Money `json:"sold"`
-	Refunded      callwheel.Money `json:"refunded"`
-	Answers       int64           `json:"answers"`
-	Detractors    int64           `json:"detractors"`
-	CustomerDays  float64         `json:"customer_days"`
-	Repeats       int64           `json:"repeats"`
-	Referrals     int64           `json:"referrals"`
+	Opportunities int64            `json:"opportunities"`
+	Reached       int64            `json:"reached"`
+	Timed         int64            `json:"timed" doc:"Reached with a known wait"`
+	Scored        int64            `json:"scored"`
+	Leads         int64            `json:"leads" doc:"At least 30 days old"`
+	Won           int64            `json:"won"`
+	Sales         int64            `json:"sales"`
+	Sold          *callwheel.Money `json:"sold" doc:"Null when there are sales in a currency without an exchange rate; so is refunded"`
+	Refunded      *callwheel.Money `json:"refunded"`
+	Unrated       int64            `json:"unrated" doc:"Sales in a currency without an exchange rate"`
+	Answers       int64            `json:"answers"`
+	Detractors    int64            `json:"detractors"`
+	CustomerDays  float64          `json:"customer_days"`
+	Repeats       int64            `json:"repeats"`
+	Referrals     int64            `json:"referrals"`
 }
 
 // MomentumPhases are the flows from phase to phase, each per day.
@@ -196,7 +198,7 @@ func (d *Desk) Momentum(ctx context.Context, q MomentumQuery) (*MomentumReport, 
 		if frozen == nil {
 			counted := w.baseline(base)
 			frozen = &counted
-			if q.Baseline == "" && !base.Until.After(d.now()) && Compare(counted.Counts, counted.Counts).Enough {
+			if q.Baseline == "" && !base.Until.After(d.now()) && counted.Counts.Unrated == 0 && Compare(counted.Counts, counted.Counts).Enough {
 				first = &counted
 			}
 		}
@@ -254,6 +256,11 @@ func (w *wheel) report(q MomentumQuery, whole Period, base Baseline, now time.Ti
 	}
 	if isBaselineID(q.Baseline) {
 		with = base.ID
+	}
+	if base.ID == "" {
+		r.Foreign = w.foreign(whole, base.period())
+	} else {
+		r.Foreign = w.foreign(whole)
 	}
 	r.Baseline = w.period(base.period(), base.Counts, Compare(base.Counts, base.Counts))
 	r.Baseline.Behind = w.behindFrozen(base, with)
@@ -464,14 +471,17 @@ func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 }
 
 func (w *wheel) countsOf(c Counts) MomentumCounts {
-	money := func(units float64) callwheel.Money {
+	money := func(units float64) *callwheel.Money {
+		if c.Unrated > 0 {
+			return nil
+		}
 		unit := callwheel.MinorUnit(w.account.Currency)
-		return callwheel.Money{Micros: int64(units*1e6/float64(unit)+0.5) * unit, Currency: w.account.Currency}
+		return &callwheel.Money{Micros: int64(units*1e6/float64(unit)+0.5) * unit, Currency: w.account.Currency}
 	}
 	n := func(count float64) int64 { return int64(math.Round(count)) }
 	return MomentumCounts{
 		Opportunities: n(c.Opportunities), Reached: n(c.Reached), Timed: n(c.Prompt.N), Scored: n(c.Handled.N), Leads: n(c.Leads), Won: n(c.Won),
-		Sales: n(c.Sales), Sold: money(c.Sold), Refunded: money(c.Refunded), Answers: n(c.Answers), Detractors: n(c.Detractors),
+		Sales: n(c.Sales), Sold: money(c.Sold), Refunded: money(c.Refunded), Unrated: n(c.Unrated), Answers: n(c.Answers), Detractors: n(c.Detractors),
 		CustomerDays: tidy(c.CustomerDays), Repeats: n(c.Repeats), Referrals: n(c.Referrals),
 	}
 }
@@ -511,6 +521,7 @@ func (r *MomentumReport) Table() Table {
 	case short > 0:
 		t.Notes = append(t.Notes, fmt.Sprintf("%d of %d periods have not enough data for an index", short, len(r.Periods)))
 	}
+	t.Notes = append(t.Notes, r.Foreign.notes()...)
 	return t
 }
 

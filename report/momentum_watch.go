@@ -142,7 +142,7 @@ type Lever struct {
 	BestMonth *string          `json:"best_month" doc:"Of the twelve before the end of the range"`
 	Points    *float64         `json:"points" doc:"Added to the index"`
 	Customers *float64         `json:"customers" doc:"Customer-equivalents added in a period as long as this one"`
-	Margin    *callwheel.Money `json:"margin" doc:"Margin on what they buy; null when no margin is known"`
+	Margin    *callwheel.Money `json:"margin" doc:"Margin on what they buy; null when no margin is known, or a sale has no exchange rate"`
 }
 
 // best is a part's best month.
@@ -226,19 +226,17 @@ func (w *wheel) levers(p Period, c Counts, used []string, index *float64, bests 
 
 // marginPerSale is the mean margin of the period's sales in units of the
 // account's currency, as booked or by the account's rate, net of what was given
-// back; nil when it is not known of any.
+// back; nil when it is not known of any, or when one has no exchange rate.
 func (w *wheel) marginPerSale(p Period) *float64 {
 	var n, sum float64
+	absent := false
 	w.eachSale(p, func(s sold) {
-		switch {
-		case !s.known:
-		case s.margin != nil:
-			n, sum = n+1, sum+float64(*s.margin)/1e6
-		case w.account.MarginPPM != nil:
-			n, sum = n+1, sum+float64(s.value-s.back)*float64(*w.account.MarginPPM)/1e12
+		absent = absent || s.foreign()
+		if s.margined {
+			n, sum = n+1, sum+float64(s.margin)/1e6
 		}
 	})
-	if n == 0 {
+	if n == 0 || absent {
 		return nil
 	}
 	mean := sum / n

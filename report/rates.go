@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -292,47 +293,110 @@ type UsedRate struct {
 	Converted callwheel.Money `json:"converted" doc:"Their sum as it is counted"`
 }
 
-// note counts a conversion for the answer.
-func (s *sheet) note(x exchanged) {
-	key := [2]string{x.rate.currency, x.rate.day}
-	used := s.used[key]
+// Missing is a sum of amounts that could not be counted.
+type Missing struct {
+	Figure   string          `json:"figure" doc:"revenue or spend"`
+	Reason   string          `json:"reason"`
+	Currency string          `json:"currency"`
+	Count    int64           `json:"count"`
+	Amount   callwheel.Money `json:"amount"`
+}
+
+// Foreign is what an answer states about amounts in other currencies.
+type Foreign struct {
+	Missing []Missing  `json:"missing" doc:"Amounts that could not be counted, and why"`
+	Rates   []UsedRate `json:"rates" doc:"What amounts in other currencies were converted with"`
+}
+
+// ledger gathers what an answer states about amounts in other currencies: each
+// amount once, however many rows it is in.
+type ledger struct {
+	home  string // the account's currency
+	sums  map[missingKey]*Missing
+	rates map[rateKey]*UsedRate
+}
+
+type missingKey struct{ figure, currency string }
+
+type rateKey struct{ currency, day string }
+
+func newLedger(home string) *ledger {
+	return &ledger{home: home, sums: map[missingKey]*Missing{}, rates: map[rateKey]*UsedRate{}}
+}
+
+// lack notes an amount without a rate.
+func (l *ledger) lack(figure, currency string, micros int64) {
+	key := missingKey{figure, currency}
+	if l.sums[key] == nil {
+		l.sums[key] = &Missing{
+			Figure: figure, Currency: currency, Amount: callwheel.Money{Currency: currency},
+			Reason: "no exchange rate from " + currency + " to " + l.home,
+		}
+	}
+	l.sums[key].Count++
+	l.sums[key].Amount.Micros += micros
+}
+
+// converted notes an amount that was converted.
+func (l *ledger) converted(x exchanged) {
+	key := rateKey{x.rate.currency, x.rate.day}
+	used := l.rates[key]
 	if used == nil {
 		used = &UsedRate{
 			Currency: x.rate.currency, Day: x.rate.day, Rate: x.rate.rate.String(),
-			Amount: callwheel.Money{Currency: x.rate.currency}, Converted: callwheel.Money{Currency: s.qu.account.Currency},
+			Amount: callwheel.Money{Currency: x.rate.currency}, Converted: callwheel.Money{Currency: l.home},
 		}
-		s.used[key] = used
+		l.rates[key] = used
 	}
 	used.Count++
 	used.Amount.Micros += x.micros
 	used.Converted.Micros += x.into
 }
 
-// rates lists what was converted with, by currency and day.
-func (s *sheet) rates() []UsedRate {
-	list := []UsedRate{}
-	for _, used := range s.used {
-		list = append(list, *used)
+// value notes what a conversion is worth, as far as that is in other currencies.
+func (l *ledger) value(v conversion) {
+	for currency, micros := range v.absent {
+		l.lack("revenue", currency, micros)
 	}
-	slices.SortFunc(list, func(a, b UsedRate) int { return strings.Compare(a.Currency+a.Day, b.Currency+b.Day) })
-	return list
+	for _, x := range v.rated {
+		l.converted(x)
+	}
 }
 
-// rateNotes says in words what was converted.
-func rateNotes(used []UsedRate) []string {
+// foreign is what was noted, in the order of figures, currencies and days.
+func (l *ledger) foreign() Foreign {
+	f := Foreign{Missing: []Missing{}, Rates: []UsedRate{}}
+	for _, m := range byKey(l.sums, func(a, b missingKey) int {
+		return cmp.Or(strings.Compare(a.figure, b.figure), strings.Compare(a.currency, b.currency))
+	}) {
+		f.Missing = append(f.Missing, *m)
+	}
+	for _, r := range byKey(l.rates, func(a, b rateKey) int {
+		return cmp.Or(strings.Compare(a.currency, b.currency), strings.Compare(a.day, b.day))
+	}) {
+		f.Rates = append(f.Rates, *r)
+	}
+	return f
+}
+
+// notes says in words what is missing and what was converted.
+func (f Foreign) notes() []string {
 	var notes []string
-	for i := 0; i < len(used); {
-		sum := used[i]
+	for _, m := range f.Missing {
+		notes = append(notes, fmt.Sprintf("%s is not available where %d amounts of together %s are concerned: %s", m.Figure, m.Count, m.Amount, m.Reason))
+	}
+	for i := 0; i < len(f.Rates); {
+		sum := f.Rates[i]
 		days, last := 0, i
-		for ; i < len(used) && used[i].Currency == sum.Currency; i++ {
+		for ; i < len(f.Rates) && f.Rates[i].Currency == sum.Currency; i++ {
 			if days++; i > last {
-				sum.Count += used[i].Count
-				sum.Amount.Micros += used[i].Amount.Micros
-				sum.Converted.Micros += used[i].Converted.Micros
+				sum.Count += f.Rates[i].Count
+				sum.Amount.Micros += f.Rates[i].Amount.Micros
+				sum.Converted.Micros += f.Rates[i].Converted.Micros
 			}
 		}
 		notes = append(notes, fmt.Sprintf("%d amounts of together %s are counted as %s, at the rates of %d days from %s to %s",
-			sum.Count, sum.Amount, sum.Converted, days, sum.Day, used[i-1].Day))
+			sum.Count, sum.Amount, sum.Converted, days, sum.Day, f.Rates[i-1].Day))
 	}
 	return notes
 }

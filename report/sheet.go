@@ -109,8 +109,7 @@ type sheet struct {
 	turn    int // of crediting
 	taken   []taking
 	room    room
-	missing map[missingKey]*missingSum
-	used    map[[2]string]*UsedRate // by currency and day
+	ledger  *ledger
 }
 
 // taking is what a line takes of the conversions that are being credited.
@@ -119,18 +118,10 @@ type taking struct {
 	credit, squares float64
 }
 
-type missingKey struct{ figure, currency string }
-
-type missingSum struct {
-	count  int64
-	amount int64
-}
-
 func newSheet(qu question) *sheet {
 	s := &sheet{
 		qu: qu, unit: float64(callwheel.MinorUnit(qu.account.Currency)), lines: map[string]*line{}, spendOK: true,
-		missing: map[missingKey]*missingSum{}, used: map[[2]string]*UsedRate{},
-		near: map[*arrival][]*line{}, byTouch: true,
+		ledger: newLedger(qu.account.Currency), near: map[*arrival][]*line{}, byTouch: true,
 	}
 	for _, d := range s.dimensions() {
 		s.byTouch = s.byTouch && slices.Contains(Dimensions[:touchNames], d)
@@ -290,18 +281,7 @@ func (s *sheet) give(b *book, c *counted) {
 		return
 	}
 	for _, v := range c.noted {
-		s.noteMoney(v)
-	}
-}
-
-// noteMoney notes what of a conversion could not be counted, and what was
-// converted at which rates.
-func (s *sheet) noteMoney(v conversion) {
-	for currency, micros := range v.absent {
-		s.lack("revenue", currency, micros)
-	}
-	for _, x := range v.rated {
-		s.note(x)
+		s.ledger.value(v)
 	}
 }
 
@@ -400,16 +380,6 @@ func (s *sheet) spread(p part, add func(l *line, credit float64, revenue, contri
 		add(l, p.weight*equal[i], revenues[i], contributions[i])
 	}
 	add(&s.total, p.weight, p.revenue, p.contribution)
-}
-
-// lack notes an amount that could not be counted.
-func (s *sheet) lack(figure, currency string, micros int64) {
-	key := missingKey{figure, currency}
-	if s.missing[key] == nil {
-		s.missing[key] = &missingSum{}
-	}
-	s.missing[key].count++
-	s.missing[key].amount += micros
 }
 
 // sorted returns the lines in the order of the answer: by time when the first

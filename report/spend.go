@@ -451,11 +451,11 @@ func (s *sheet) spendSpan(one spendSpan, days []time.Time, daily map[string][]sp
 		case share.absent:
 			absent = max(absent, 0) + share.booked
 		case share.exchanged != nil:
-			s.note(*share.exchanged)
+			s.ledger.converted(*share.exchanged)
 		}
 	}
 	if absent >= 0 {
-		s.lack("spend", one.row.Currency, absent)
+		s.ledger.lack("spend", one.row.Currency, absent)
 	}
 }
 

@@ -357,10 +357,10 @@ func readSales(ctx context.Context, db store.Querier, a account, query string, a
 // wonOutcomes are the imported outcomes that were won in the period, as their
 // persons have them. They are few, and an import can move them: they are never
 // prepared or summed.
-func wonOutcomes(ctx context.Context, db store.Querier, b *book, s *sheet, period Period) ([]conversion, error) {
+func wonOutcomes(ctx context.Context, db store.Querier, b *book, qu question, period Period) ([]conversion, error) {
 	var rows []outcome
 	err := db.Select(ctx, &rows, `SELECT `+outcomeColumns+` FROM outcomes
-		WHERE account_id = ? AND won_at >= ? AND won_at < ?`, s.qu.AccountID, store.Micros(period.From), store.Micros(period.Until))
+		WHERE account_id = ? AND won_at >= ? AND won_at < ?`, qu.AccountID, store.Micros(period.From), store.Micros(period.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read imported outcomes: %w", err)
 	}
@@ -372,11 +372,11 @@ func wonOutcomes(ctx context.Context, db store.Querier, b *book, s *sheet, perio
 		who.add(o.Person)
 		ids[o.ID] = true
 	}
-	p, err := loadPeople(ctx, db, s.qu.AccountID, who, scope{})
+	p, err := loadPeople(ctx, db, qu.AccountID, who, scope{})
 	if err != nil {
 		return nil, err
 	}
-	list := p.conversions(ForSale, s.qu.account, b, period)
+	list := p.conversions(ForSale, qu.account, b, period)
 	return slices.DeleteFunc(list, func(v conversion) bool { return !ids[v.id] }), nil
 }
 
@@ -403,7 +403,7 @@ func creditStored(ctx context.Context, db store.Querier, b *book, s *sheet, read
 	var won []conversion
 	if len(ready.runs) > 0 || s.summable() {
 		var err error
-		if won, err = wonOutcomes(ctx, db, b, s, period); err != nil {
+		if won, err = wonOutcomes(ctx, db, b, s.qu, period); err != nil {
 			return err
 		}
 	}

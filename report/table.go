@@ -307,10 +307,7 @@ func (a *Attribution) Table() Table {
 		}
 	}
 	t.Totals = append(t.Totals, a.Totals.texts()...)
-	for _, m := range a.Missing {
-		t.Notes = append(t.Notes, fmt.Sprintf("%s is not available where %d amounts of together %s are concerned: %s", m.Figure, m.Count, m.Amount, m.Reason))
-	}
-	t.Notes = append(t.Notes, rateNotes(a.Rates)...)
+	t.Notes = a.Foreign.notes()
 	return t
 }
 

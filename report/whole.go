@@ -82,7 +82,7 @@ func (p *people) giveWhole(b *book, s *sheet, list []conversion) {
 			continue
 		}
 		for _, v := range c.counted.noted {
-			s.noteMoney(v)
+			s.ledger.value(v)
 		}
 	}
 }
