@@ -334,7 +334,7 @@ func wilson(x, n int64) *Interval {
 
 // Table returns the report as a table.
 func (a *Agents) Table() Table {
-	t := Table{Title: "Agents", Rows: [][]string{}, Facts: a.facts(), Columns: []Column{
+	t := Table{Title: "Agents", Rows: [][]string{}, Facts: a.facts(), Lists: a.lists(), Columns: []Column{
 		{"agent", true},
 		{Name: "offered"},
 		{Name: "answered"},

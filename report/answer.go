@@ -266,8 +266,12 @@ func (s *sheet) per(micros, n int64) *callwheel.Money {
 	if n == 0 {
 		return nil
 	}
-	unit := callwheel.MinorUnit(s.qu.account.Currency)
-	return s.money(int64(math.Round(float64(micros)/float64(n)/float64(unit))) * unit)
+	return perCount(s.money(micros), n)
+}
+
+func perCount(m *callwheel.Money, n int64) *callwheel.Money {
+	unit := callwheel.MinorUnit(m.Currency)
+	return &callwheel.Money{Micros: int64(math.Round(float64(m.Micros)/float64(n)/float64(unit))) * unit, Currency: m.Currency}
 }
 
 // perCredit is per for credited conversions; nil for none.

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"io"
 	"regexp"
+	"strings"
 )
 
 var (
@@ -25,11 +26,24 @@ func SafeCell(text string) string {
 	return text
 }
 
+// cell is a list in one cell.
+func (t Table) cell() string {
+	entries := make([]string, len(t.Rows))
+	for i, row := range t.Rows {
+		entries[i] = strings.Join(row, ", ")
+	}
+	return strings.Join(entries, "; ")
+}
+
 // WriteCSV writes a report as CSV that spreadsheets can be trusted with: a
 // header, then one line per row, without totals, each line followed by what the
-// report states about itself.
+// report states about itself. A list of what it states is one cell: entries with
+// "; " between them, and ", " between their values.
 func WriteCSV(w io.Writer, report Tabular) error {
 	t := report.Table()
+	for _, list := range t.Lists {
+		t.Facts = append(t.Facts, Fact{list.Title, list.cell()})
+	}
 	out := csv.NewWriter(w)
 	header := make([]string, 0, len(t.Columns)+len(t.Facts))
 	for _, c := range t.Columns {

@@ -154,6 +154,10 @@
 // leads, or sales;
 // roi is (revenue − spend) ÷ spend, roi_margin the same with the margin of what
 // was sold (booked with the sale, else the account's rate), roas revenue ÷ spend.
+// In the totals they set the spend that is known against what all rows brought,
+// whatever rows there are: the printed sums divide to the printed ratio, and it
+// does not depend on the grouping. Where rows have no spend a note says of how many
+// it is known, and what roi and cost_per_qualified are among those alone.
 // roi_interval is roi ± 1.96·√Σ(credited value)² ÷ spend, not below −1, null with
 // fewer than five credited sales.
 //

@@ -122,7 +122,7 @@ func (a *Agents) doubts() []string {
 		notes = append(notes, "Scores come from different scorecards or versions of one: their means mix what was asked")
 	}
 	if few > 0 {
-		notes = append(notes, fmt.Sprintf("No rank for %d agents with fewer than %d scored calls", few, leastScoredForRank))
+		notes = append(notes, fmt.Sprintf("No rank for %s with fewer than %d scored calls", several(int64(few), "agent"), leastScoredForRank))
 	}
 	return notes
 }

@@ -64,7 +64,7 @@ func TestAgentsAreComparedWithoutTheirScorers(t *testing.T) {
 			t.Errorf("Cleo: got rank %v, interval %v, mixed %v", cleo.Rank, cleo.ScoreInterval, cleo.ScoresMixed)
 		}
 		notes := strings.Join(a.Table().Notes, "\n")
-		for _, want := range []string{"different scorecards or versions", "No rank for 1 agents with fewer than 10 scored calls"} {
+		for _, want := range []string{"different scorecards or versions", "No rank for 1 agent with fewer than 10 scored calls"} {
 			if !strings.Contains(notes, want) {
 				t.Errorf("the notes do not say %q: %s", want, notes)
 			}

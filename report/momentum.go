@@ -135,7 +135,7 @@ func (c Counts) gauges() map[string]gauge {
 		kept.known = false
 		kept.gaps = append(kept.gaps, Gap{
 			Part: partKept, Needed: int64(c.Sales + 1e-9), Seen: int64(c.Sales - c.Unrated + 1e-9),
-			Message: "not available: there are sales in a currency without an exchange rate",
+			Message: "not available: sales in a currency without an exchange rate",
 		})
 	}
 

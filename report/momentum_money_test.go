@@ -60,7 +60,7 @@ func TestMomentumCountsAmountsOfOtherCurrenciesAtTheirRate(t *testing.T) {
 		if sum := p.Counts.Sold.Micros - p.Counts.Refunded.Micros; sum != roi.Totals.Revenue.Micros {
 			t.Errorf("sold less refunded is %d, the revenue is %s", sum, roi.Totals.Revenue)
 		}
-		wantOnPage(t, m, "are counted as 75.61 USD")
+		wantOnPage(t, m, "counted as 75.61 USD")
 	})
 }
 

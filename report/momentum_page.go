@@ -63,13 +63,10 @@ func (r *MomentumReport) writeIndex(b *strings.Builder, p MomentumPeriod) {
 	if p.Index == nil {
 		b.WriteString("  index    not available: ")
 		reason := "nothing to compare with"
-		for _, gap := range p.Missing {
-			if gap.Part == partSpeed {
-				reason = gap.Message + " (" + gap.Where + ")"
-				break
-			}
+		if slices.ContainsFunc(p.Missing, func(g Gap) bool { return g.Part == partSpeed }) {
+			reason = "for want of what is listed below"
 		}
-		fmt.Fprintf(b, "%s\n           100 is the %s\n", shown(reason), of)
+		fmt.Fprintf(b, "%s\n           100 is the %s\n", reason, of)
 	} else {
 		fmt.Fprintf(b, "  index    %.1f, where 100 is the %s\n", *p.Index, of)
 		switch {
@@ -88,12 +85,11 @@ func (r *MomentumReport) writeIndex(b *strings.Builder, p MomentumPeriod) {
 	}
 	fmt.Fprintf(b, "  waiting  %d s beyond %d s halve goodwill (%s)\n", r.Yardsticks.PromptHalfSeconds, r.Yardsticks.PromptTargetSeconds, r.Yardsticks.HalfReason())
 	fmt.Fprintf(b, "  measured %d of %d parts\n", len(p.PartsUsed), len(partNames))
-	told := map[string]bool{}
-	for _, gap := range p.Missing {
-		if !told[gap.Part] && !slices.Contains(p.PartsUsed, gap.Part) {
-			told[gap.Part] = true
-			fmt.Fprintf(b, "           without %s: %s (%s)\n", gap.Part, gap.Message, gap.Where)
-		}
+	for _, text := range shortages(p.Missing) {
+		fmt.Fprintf(b, "           %s\n", text)
+	}
+	for _, text := range r.shortPeriods() {
+		fmt.Fprintf(b, "  %s\n", text)
 	}
 }
 
@@ -158,13 +154,13 @@ func (p MomentumPeriod) counted(part string) string {
 	case partSpeed:
 		return fmt.Sprintf("   attempts a day; %d in %.4g days", c.Opportunities, p.Days)
 	case partReached:
-		return fmt.Sprintf("   %d of %d attempts reached, %d missed", c.Reached, c.Opportunities, c.Opportunities-c.Reached)
+		return fmt.Sprintf("   %d of %s reached, %d missed", c.Reached, several(c.Opportunities, "attempt"), c.Opportunities-c.Reached)
 	case partPrompt:
 		return fmt.Sprintf("   goodwill left after waiting, of %d", c.Timed)
 	case partHandled:
-		return fmt.Sprintf("   mean of %d scored calls", c.Scored)
+		return fmt.Sprintf("   mean of %s", several(c.Scored, "scored call"))
 	case partWon:
-		return fmt.Sprintf("   %d of %d leads", c.Won, c.Leads)
+		return fmt.Sprintf("   %d of %s", c.Won, several(c.Leads, "lead"))
 	case partKept:
 		return fmt.Sprintf("   %s given back of %s", c.Refunded, c.Sold)
 	case partContent:
@@ -196,7 +192,7 @@ func writeSegments(b *strings.Builder, by Dimension, p MomentumPeriod) {
 		if s.Points != nil {
 			points = fmt.Sprintf("%+7.1f", *s.Points)
 		}
-		fmt.Fprintf(b, "  %-30s %s   %d attempts, %s reached\n", string(name), points, s.Opportunities, valueText(s.Reached))
+		fmt.Fprintf(b, "  %-30s %s   %s, %s reached\n", string(name), points, several(s.Opportunities, "attempt"), valueText(s.Reached))
 	}
 }
 

@@ -506,23 +506,58 @@ func (r *MomentumReport) Table() Table {
 	t.Columns = append(t.Columns, Column{Name: "missing", Text: true})
 	t.Facts[0].Name, t.Facts[1].Name = "range_from", "range_until"
 	t.Rows = append(t.Rows, append([]string{"baseline"}, r.Baseline.texts()...))
-	short := 0
 	for _, p := range r.Periods {
 		t.Rows = append(t.Rows, append([]string{"period"}, p.texts()...))
+	}
+	t.Notes = r.shortPeriods()
+	if len(r.Periods) == 1 {
+		t.Notes = shortages(r.Periods[0].Missing)
+	}
+	t.Notes = append(t.Notes, r.Foreign.notes()...)
+	t.Lists = r.lists()
+	t.Lists[0].Title = "range_missing" // the lines tell what they miss
+	return t
+}
+
+// shortPeriods says how many of several periods have no index.
+func (r *MomentumReport) shortPeriods() []string {
+	short := int64(0)
+	for _, p := range r.Periods {
 		if !p.EnoughData {
 			short++
 		}
 	}
-	switch {
-	case len(r.Periods) == 1:
-		for _, gap := range r.Periods[0].Missing {
-			t.Notes = append(t.Notes, fmt.Sprintf("%s of the %s: %s", gap.Part, gap.Where, gap.Message))
-		}
-	case short > 0:
-		t.Notes = append(t.Notes, fmt.Sprintf("%d of %d periods have not enough data for an index", short, len(r.Periods)))
+	if short == 0 || len(r.Periods) == 1 {
+		return nil
 	}
-	t.Notes = append(t.Notes, r.Foreign.notes()...)
-	return t
+	return []string{fmt.Sprintf("no index, for want of data: %d of %s", short, several(int64(len(r.Periods)), "period"))}
+}
+
+// shortages says each shortage once: all the parts that it leaves out, and how
+// much was seen where.
+func shortages(gaps []Gap) []string {
+	var order []string
+	parts, seen := map[string][]string{}, map[string][]string{}
+	for _, g := range gaps {
+		what, count, counted := strings.Cut(g.Message, ", ")
+		if !counted {
+			count = "so"
+		}
+		if parts[what] == nil {
+			order = append(order, what)
+		}
+		if !slices.Contains(parts[what], g.Part) {
+			parts[what] = append(parts[what], g.Part)
+		}
+		if text := fmt.Sprintf("%s in the %s", count, g.Where); !slices.Contains(seen[what], text) {
+			seen[what] = append(seen[what], text)
+		}
+	}
+	var texts []string
+	for _, what := range order {
+		texts = append(texts, fmt.Sprintf("without %s: %s, %s", strings.Join(parts[what], " and "), what, strings.Join(seen[what], ", ")))
+	}
+	return texts
 }
 
 func (p MomentumPeriod) texts() []string {

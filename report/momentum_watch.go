@@ -282,6 +282,10 @@ func segmentsOf(before, now Counts, groupsBefore, groupsNow Segments, c Comparis
 			return cmp.Or(cmp.Compare(groupsNow[b.name].Opportunities, groupsNow[a.name].Opportunities), cmp.Compare(a.name, b.name))
 		})
 	}
+	// Facts that no call or enquiry of a segment brought leave an empty one, which moves nothing.
+	changes = slices.DeleteFunc(changes, func(one segmentChange) bool {
+		return groupsBefore[one.name].Opportunities == 0 && groupsNow[one.name].Opportunities == 0
+	})
 	groups := make([]casesOf, len(changes))
 	for i, one := range changes {
 		groups[i] = casesOf{x: int64(groupsNow[one.name].Reached), n: int64(groupsNow[one.name].Opportunities)}

@@ -379,11 +379,31 @@ func (l *ledger) foreign() Foreign {
 	return f
 }
 
+// lists are what is missing and what was converted with, value by value.
+func (f Foreign) lists() []Table {
+	list := func(title string, columns ...string) Table {
+		t := Table{Title: title}
+		for _, name := range columns {
+			t.Columns = append(t.Columns, Column{name, true})
+		}
+		return t
+	}
+	missing := list("missing", "figure", "currency", "count", "amount", "reason")
+	for _, m := range f.Missing {
+		missing.Rows = append(missing.Rows, []string{m.Figure, m.Currency, countText(m.Count), m.Amount.Amount(), m.Reason})
+	}
+	rates := list("rates", "currency", "day", "rate", "count", "amount", "converted")
+	for _, r := range f.Rates {
+		rates.Rows = append(rates.Rows, []string{r.Currency, r.Day, r.Rate, countText(r.Count), r.Amount.Amount(), r.Converted.Amount()})
+	}
+	return []Table{missing, rates}
+}
+
 // notes says in words what is missing and what was converted.
 func (f Foreign) notes() []string {
 	var notes []string
 	for _, m := range f.Missing {
-		notes = append(notes, fmt.Sprintf("%s is not available where %d amounts of together %s are concerned: %s", m.Figure, m.Count, m.Amount, m.Reason))
+		notes = append(notes, fmt.Sprintf("%s is not available where %s of together %s may not be left out: %s", m.Figure, several(m.Count, "amount"), m.Amount, m.Reason))
 	}
 	for i := 0; i < len(f.Rates); {
 		sum := f.Rates[i]
@@ -395,8 +415,12 @@ func (f Foreign) notes() []string {
 				sum.Converted.Micros += f.Rates[i].Converted.Micros
 			}
 		}
-		notes = append(notes, fmt.Sprintf("%d amounts of together %s are counted as %s, at the rates of %d days from %s to %s",
-			sum.Count, sum.Amount, sum.Converted, days, sum.Day, f.Rates[i-1].Day))
+		at := fmt.Sprintf("the rates of %d days from %s to %s", days, sum.Day, f.Rates[i-1].Day)
+		if days == 1 {
+			at = "the rate of " + sum.Day
+		}
+		notes = append(notes, fmt.Sprintf("%s in %s: together %s, counted as %s at %s",
+			several(sum.Count, "amount"), sum.Currency, sum.Amount, sum.Converted, at))
 	}
 	return notes
 }

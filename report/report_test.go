@@ -373,25 +373,6 @@ func TestJSONCSVAndTerminalGiveTheSameFigures(t *testing.T) {
 	})
 }
 
-// printedRows puts the pieces of each line of a printed table together again: a
-// wide table is printed in blocks.
-func printedRows(asTable string) []string {
-	var rows []string
-	for _, block := range strings.Split(asTable, "\n\n") {
-		lines := strings.Split(block, "\n")
-		if len(lines) < 2 || !strings.HasPrefix(lines[1], "─") {
-			continue // the title, or what the report is about
-		}
-		for i, line := range lines[2:] {
-			if i == len(rows) {
-				rows = append(rows, "")
-			}
-			rows[i] += "  " + line
-		}
-	}
-	return rows
-}
-
 // compareFigures reads the three forms back and compares them figure by figure.
 func compareFigures(t *testing.T, name string, asJSON []byte, asCSV, asTable string) {
 	t.Helper()
@@ -410,7 +391,7 @@ func compareFigures(t *testing.T, name string, asJSON []byte, asCSV, asTable str
 		t.Fatal(err)
 	}
 	rows := doc.Rows
-	lines := printedRows(asTable)
+	lines := printedRows(t, asTable)
 	if name == "momentum" {
 		rows, records, lines = doc.Periods, append(records[:1:1], records[2:]...), lines[1:]
 	}
@@ -429,12 +410,8 @@ func compareFigures(t *testing.T, name string, asJSON []byte, asCSV, asTable str
 			if got != want {
 				t.Errorf("%s, row %d, %s: CSV %q, JSON %q", name, i, column, got, want)
 			}
-			shown := want
-			if shown == "" {
-				shown = "–"
-			}
-			if !strings.Contains(lines[i], shown) {
-				t.Errorf("%s, row %d, %s: JSON %q is not in the line %q", name, i, column, shown, lines[i])
+			if shown, printed := lines[i][column]; !printed || !sameFigure(shown, want) {
+				t.Errorf("%s, row %d, %s: JSON %q, the terminal %q", name, i, column, want, shown)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ type Table struct {
 	Rows    [][]string
 	Totals  []string // one per column, nil when the report has none
 	Facts   []Fact   // what the report states about itself
+	Lists   []Table  // the same where it is a list: rates and missing amounts; the title is its name in JSON
 	Notes   []string // what a reader should know
 }
 
@@ -68,6 +70,25 @@ type Column struct {
 	Text bool // names rather than figures
 }
 
+// Decimals is how many decimals of a figure a terminal shows; of one so small
+// that they were zeros it shows four digits. JSON and CSV have all of them.
+const Decimals = 4
+
+// shown is a cell as a terminal prints it.
+func (c Column) shown(v string) string {
+	_, decimals, _ := strings.Cut(v, ".")
+	x, err := strconv.ParseFloat(v, 64)
+	if c.Text || err != nil || len(decimals) <= Decimals {
+		return shown(v)
+	}
+	digits := Decimals
+	if size := math.Abs(x); size < 0.001 && size > 0 {
+		digits += -int(math.Floor(math.Log10(size))) - 1
+	}
+	text := strings.TrimRight(strconv.FormatFloat(x, 'f', digits, 64), "0")
+	return strings.TrimSuffix(text, ".")
+}
+
 // Fact is one thing that a report states about itself, such as its range.
 type Fact struct{ Name, Value string }
 
@@ -88,7 +109,7 @@ const terminalWidth = 118
 
 // WriteTable writes a report for a person at a terminal: aligned columns, the
 // totals under a rule, "–" for what is not available, and below what the report
-// is about. A table that is wider than a terminal is cut into blocks, each with
+// is about. Figures are rounded as in [Column]. A table that is wider than a terminal is cut into blocks, each with
 // the names of its lines. Control characters in names are replaced.
 func WriteTable(w io.Writer, report Tabular) error {
 	t := report.Table()
@@ -97,6 +118,13 @@ func WriteTable(w io.Writer, report Tabular) error {
 	for _, block := range t.blocks(terminalWidth) {
 		block.write(&b)
 		b.WriteByte('\n')
+	}
+	for _, list := range t.Lists {
+		if len(list.Rows) > 0 {
+			fmt.Fprintf(&b, "%s\n", list.Title)
+			list.write(&b)
+			b.WriteByte('\n')
+		}
 	}
 	for _, f := range t.Facts {
 		fmt.Fprintf(&b, "%s: %s\n", f.Name, shown(f.Value))
@@ -151,10 +179,10 @@ func (t Table) widths() []int {
 	for i, c := range t.Columns {
 		widths[i] = utf8.RuneCountInString(c.Name)
 		for _, row := range t.Rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(shown(row[i])))
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.shown(row[i])))
 		}
 		if t.Totals != nil {
-			widths[i] = max(widths[i], utf8.RuneCountInString(shown(t.Totals[i])))
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.shown(t.Totals[i])))
 		}
 	}
 	return widths
@@ -183,7 +211,7 @@ func writeLine(b *strings.Builder, columns []Column, widths []int, values []stri
 		if i > 0 {
 			line.WriteString("  ")
 		}
-		v = shown(v)
+		v = columns[i].shown(v)
 		gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(v))
 		if columns[i].Text {
 			line.WriteString(v + gap)
@@ -215,6 +243,14 @@ func shown(v string) string {
 		}
 		return r
 	}, v)
+}
+
+// several writes how many of something there are.
+func several(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return countText(n) + " " + noun + "s"
 }
 
 // countText writes a count.
@@ -257,7 +293,7 @@ func endText(i *Interval, end int) string {
 
 // Table returns the report as a table.
 func (a *Attribution) Table() Table {
-	t := Table{Title: "Attribution", Rows: [][]string{}, Facts: a.facts()}
+	t := Table{Title: "Attribution", Rows: [][]string{}, Facts: a.facts(), Lists: a.lists()}
 	if a.Report == "roi" {
 		t.Title = "Return on investment"
 	}
@@ -307,8 +343,47 @@ func (a *Attribution) Table() Table {
 		}
 	}
 	t.Totals = append(t.Totals, a.Totals.texts()...)
-	t.Notes = a.Foreign.notes()
+	t.Notes = append(a.spendNotes(), a.Foreign.notes()...)
 	return t
+}
+
+// spendNotes says in words when the totals set the spend of some rows against
+// what all of them brought, and what it comes to without the others.
+func (a *Attribution) spendNotes() []string {
+	if a.Totals.Spend == nil {
+		return nil
+	}
+	var sum Figures
+	revenue, spend := &callwheel.Money{Currency: a.Currency}, &callwheel.Money{Currency: a.Currency}
+	known := 0
+	for _, r := range a.Rows {
+		if r.Spend == nil {
+			continue
+		}
+		known++
+		spend.Micros += r.Spend.Micros
+		sum.Qualified += r.Qualified
+		if r.Revenue == nil {
+			revenue = nil
+		} else if revenue != nil {
+			revenue.Micros += r.Revenue.Micros
+		}
+	}
+	if known == len(a.Rows) {
+		return nil
+	}
+	note := fmt.Sprintf("spend is known for %d of %s; the total sets it against what all of them brought", known, several(int64(len(a.Rows)), "row"))
+	var alone []string
+	if sum.Qualified > 0 {
+		alone = append(alone, "cost_per_qualified "+perCount(spend, sum.Qualified).String())
+	}
+	if roi, _ := returns(revenue, spend); roi != nil {
+		alone = append(alone, fmt.Sprintf("roi %.4g", *roi))
+	}
+	if len(alone) > 0 {
+		note += fmt.Sprintf(" (where it is known: %s)", strings.Join(alone, ", "))
+	}
+	return []string{note}
 }
 
 func (f Figures) texts() []string {

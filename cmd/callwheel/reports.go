@@ -42,7 +42,7 @@ type asking struct {
 // crediting are the flags of reports that credit touches.
 type crediting struct {
 	GroupBy             string  `default:"source,medium,campaign" help:"Dimensions, separated by commas." placeholder:"LIST"`
-	Model               string  `help:"Attribution model: first_touch, last_touch, last_non_direct, lead_creation, linear, position, shaped, w_shaped, full_path, time_decay, shapley, shapley_ordered or markov." placeholder:"NAME"`
+	Model               string  `help:"Attribution model: first_touch, last_touch, last_non_direct, lead_creation, linear, position, shaped, w_shaped, full_path, time_decay, shapley, shapley_ordered, markov or stored_winner." placeholder:"NAME"`
 	Shape               string  `help:"Of shaped: percentages of the first touch, those between and the last, such as 20/20/60." placeholder:"A/M/B"`
 	HalfLifeDays        float64 `help:"Of time_decay: days in which a touch loses half its weight." placeholder:"DAYS"`
 	Order               int     `help:"Of markov: how many touches make a state, 1 to 4." placeholder:"N"`
@@ -232,7 +232,7 @@ func (a asking) write(w io.Writer, answer report.Tabular, usual []string) error 
 			if err := page.Page(w); err != nil {
 				return err
 			}
-			some.Title = "In figures"
+			some.Title, some.Notes = "In figures", nil // the page has told them
 		}
 		some.Notes = append(some.Notes, "--columns all, --csv and --json show every figure")
 		table = some
