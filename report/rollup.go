@@ -189,22 +189,8 @@ func (f *fact) addTo(l *line) {
 // soldFact is what was sold on a day, credited to the stored winners.
 type soldFact struct {
 	factKey
-	Sales        int64   `db:"sales"`
-	Valued       int64   `db:"valued"`
-	Revenue      int64   `db:"revenue_micros"`
-	Contribution int64   `db:"contribution_micros"`
-	Squares      float64 `db:"squares"`
-	NoMargin     int64   `db:"no_margin"`
-	Unlike       int64   `db:"unlike"`
-}
-
-func (f *soldFact) addTo(l *line) {
-	l.credit += float64(f.Sales)
-	l.conversions += f.Valued
-	l.revenue += f.Revenue
-	l.contribution += f.Contribution
-	l.squares += f.Squares
-	l.noMargin = l.noMargin || f.NoMargin > 0
+	soldSum
+	Unlike int64 `db:"unlike"`
 }
 
 // earnedFact is what the calls of a day sold within a number of days.
@@ -735,7 +721,7 @@ func soldOn(ctx context.Context, q store.Querier, a account, day string, r span6
 		key := sums[i].key(day)
 		f := facts[key]
 		f.factKey = key
-		f.add(&sums[i])
+		f.add(sums[i].soldSum)
 		facts[key] = f
 	}
 	unit := float64(callwheel.MinorUnit(a.Currency))
@@ -754,9 +740,9 @@ func soldOn(ctx context.Context, q store.Querier, a account, day string, r span6
 }
 
 // sum is one sale as sums have it.
-func (v conversion) sum(unit float64) *saleSum {
+func (v conversion) sum(unit float64) soldSum {
 	revenue := float64(v.value) / unit
-	s := &saleSum{Sales: 1, Revenue: v.value, Contribution: v.margin, Squares: revenue * revenue}
+	s := soldSum{Sales: 1, Revenue: v.value, Contribution: v.margin, Squares: revenue * revenue}
 	if v.value != 0 {
 		s.Valued = 1
 	}
@@ -764,15 +750,6 @@ func (v conversion) sum(unit float64) *saleSum {
 		s.NoMargin = 1
 	}
 	return s
-}
-
-func (f *soldFact) add(s *saleSum) {
-	f.Sales += s.Sales
-	f.Valued += s.Valued
-	f.Revenue += s.Revenue
-	f.Contribution += s.Contribution
-	f.Squares += s.Squares
-	f.NoMargin += s.NoMargin
 }
 
 type earnedKey struct {

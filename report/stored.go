@@ -240,9 +240,8 @@ func countSums(ctx context.Context, db store.Querier, b *book, s *sheet, r span6
 	return nil
 }
 
-// saleSum is what sales of one kind add up to.
-type saleSum struct {
-	standing
+// soldSum is what sales come to.
+type soldSum struct {
 	Sales        int64   `db:"sales"`
 	Valued       int64   `db:"valued"`
 	Revenue      int64   `db:"revenue_micros"`
@@ -251,7 +250,22 @@ type saleSum struct {
 	NoMargin     int64   `db:"no_margin"`
 }
 
-func (f *saleSum) add(l *line) {
+// saleSum is what sales of one kind add up to.
+type saleSum struct {
+	standing
+	soldSum
+}
+
+func (f *soldSum) add(s soldSum) {
+	f.Sales += s.Sales
+	f.Valued += s.Valued
+	f.Revenue += s.Revenue
+	f.Contribution += s.Contribution
+	f.Squares += s.Squares
+	f.NoMargin += s.NoMargin
+}
+
+func (f *soldSum) addTo(l *line) {
 	l.credit += float64(f.Sales)
 	l.conversions += f.Valued
 	l.revenue += f.Revenue
@@ -434,7 +448,7 @@ func giveStored(ctx context.Context, db store.Querier, b *book, s *sheet, ready 
 			return err
 		}
 		for i := range sums {
-			s.count(sums[i].cell(b), sums[i].add)
+			s.count(sums[i].cell(b), sums[i].addTo)
 		}
 		for _, one := range odd {
 			s.giveOne(b, one.conversion(s.qu.account))
