@@ -335,26 +335,91 @@ func importDisposition(ctx context.Context, s *sitting, known lists, one Importe
 	return []verdict{v}, err
 }
 
+// CheckImport lists, by their place in the list, what ImportDesks would refuse
+// because of what is known of the calls already: a value below what was given back
+// of the sale. It changes nothing.
+func (d *Desk) CheckImport(ctx context.Context, accountID string, list []ImportedDesk) (map[int][]callwheel.FieldError, error) {
+	places, ids := map[string]int{}, make([]string, 0, 2*len(list))
+	for i, one := range list {
+		sale, refund := importedSaleIDs(accountID, one.CallID)
+		places[sale], places[refund] = i, i
+		ids = append(ids, sale, refund)
+	}
+	var rows []saleRow
+	query, args, err := d.db.In(selectSales+` AND sale_id IN (?) AND (refunded_micros > 0 OR refund_of <> '')`, accountID, ids)
+	if err == nil && len(ids) > 0 {
+		err = d.db.Select(ctx, &rows, query, args...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check what was said of calls: %w", err)
+	}
+	standing := map[int][]saleRow{}
+	for _, row := range rows {
+		standing[places[row.ID]] = append(standing[places[row.ID]], row)
+	}
+	refused := map[int][]callwheel.FieldError{}
+	for i, sales := range standing {
+		if bad := list[i].undoes(sales); bad != nil {
+			refused[i] = bad
+		}
+	}
+	return refused, nil
+}
+
+// importedSaleIDs are those of the sale that a file tells of a call, and of what it
+// tells was given back of it.
+func importedSaleIDs(accountID, callID string) (sale, refund string) {
+	return callwheel.DerivedID("sale", importer, accountID, callID), callwheel.DerivedID("sale", importer, accountID, callID, "refund")
+}
+
+// byHand is what people gave back of the sale that stands with what its file says
+// was given back: a refund has a negative value, and nothing given back of it.
+func byHand(standing []saleRow) (sum int64) {
+	for _, was := range standing {
+		sum += was.Refunded + min(was.Value, 0)
+	}
+	return sum
+}
+
+// undoes refuses a sale that is told anew so that it could not hold what people gave
+// back of it.
+func (i ImportedDesk) undoes(standing []saleRow) []callwheel.FieldError {
+	given := byHand(standing)
+	if given == 0 {
+		return nil
+	}
+	var to callwheel.Money
+	back := given
+	if i.Value != nil && i.Value.Micros > 0 {
+		to = *i.Value
+		if i.Refunded != nil {
+			back += max(0, i.Refunded.Micros)
+		}
+	}
+	currency := standing[0].Currency
+	if to.Micros > 0 && back <= to.Micros && to.Currency == currency {
+		return nil
+	}
+	return []callwheel.FieldError{{Field: "value", Message: fmt.Sprintf("%s was given back of the sale: it cannot become %s", callwheel.Money{Micros: given, Currency: currency}, to)}}
+}
+
 // importSale books the file's value as the sale of the call's moment, with what
 // was given back of it, or corrects both. What people gave back here stays.
 func importSale(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]verdict, error) {
+	id, refund := importedSaleIDs(s.AccountID, s.CallID)
 	r := saleRow{
-		ID: callwheel.DerivedID("sale", importer, s.AccountID, s.CallID), CallID: s.CallID, Person: s.person(),
+		ID: id, CallID: s.CallID, Person: s.person(),
 		SoldAt: store.At(one.StartedAt), RecordedAt: store.At(s.at), RecordedBy: importer,
 	}
 	back := r
-	back.ID, back.RefundOf = callwheel.DerivedID("sale", importer, s.AccountID, s.CallID, "refund"), r.ID
+	back.ID, back.RefundOf = refund, id
 	var standing []saleRow
 	if err := s.tx.Select(ctx, &standing, selectSales+` AND sale_id IN (?, ?)`+s.tx.ForUpdate(), s.AccountID, r.ID, back.ID); err != nil {
 		return nil, err
 	}
-	byHand := int64(0) // a refund has a negative value, and nothing given back of it
-	for _, was := range standing {
-		byHand += was.Refunded + min(was.Value, 0)
-	}
 	var told []saleRow
 	if one.Value != nil && one.Value.Micros > 0 {
-		r.Value, r.Currency, r.Refunded = one.Value.Micros, one.Value.Currency, byHand
+		r.Value, r.Currency, r.Refunded = one.Value.Micros, one.Value.Currency, byHand(standing)
 		if one.Margin != nil {
 			r.Margin = &one.Margin.Micros
 		}
@@ -369,12 +434,11 @@ func importSale(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]v
 		}
 		told = append(told, r)
 	}
-	switch {
-	case sameSales(standing, told):
+	if sameSales(standing, told) {
 		return nil, nil
-	case byHand > 0 && (len(told) == 0 || r.Refunded > r.Value || r.Currency != standing[0].Currency):
-		given := callwheel.Money{Micros: byHand, Currency: standing[0].Currency}
-		return nil, callwheel.InvalidField("value", "%s was given back of the sale: it cannot become %s", given, r.sale().Value)
+	}
+	if err := callwheel.InvalidFields(one.undoes(standing)); err != nil {
+		return nil, err
 	}
 	if _, err := s.tx.Exec(ctx, `DELETE FROM sales WHERE account_id = ? AND sale_id IN (?, ?)`, s.AccountID, r.ID, back.ID); err != nil {
 		return nil, err

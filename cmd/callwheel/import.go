@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/account"
 	"github.com/callwheel/callwheel/report"
+	"github.com/callwheel/callwheel/store"
 	"github.com/callwheel/callwheel/telephony"
 )
 
@@ -58,6 +60,9 @@ type importKind[T any] struct {
 	read func(line report.Line) (T, []callwheel.FieldError)
 	// id is what makes the line one of its kind.
 	id func(T) string
+	// check finds what speaks against lines that are right in themselves: what is
+	// known already. By place in the batch; may be nil.
+	check func(ctx context.Context, batch []T) (map[int][]callwheel.FieldError, error)
 	// keep takes a batch, all or none.
 	keep func(ctx context.Context, batch []T) ([]telephony.Imported, error)
 }
@@ -173,8 +178,8 @@ func take[T any](ctx context.Context, b *bench, c importing, kind importKind[T])
 			fmt.Fprintf(b.std.err, "line %d: %s: %s\n", line, f.Field, f.Message)
 		}
 	}
-	err = eachLine(ctx, file, kind, refuse, func(T, int) error { b.summary.Read++; return nil })
-	b.summary.Read += b.summary.Refused
+	checked, err := kind.checkFile(ctx, file, refuse)
+	b.summary.Read += checked.right + b.summary.Refused
 	switch {
 	case err != nil:
 		return err
@@ -184,52 +189,115 @@ func take[T any](ctx context.Context, b *bench, c importing, kind importKind[T])
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	batch, numbers := make([]T, 0, importBatch), make([]int, 0, importBatch)
-	flush := func() error {
-		defer func() { batch, numbers = batch[:0], numbers[:0] }()
+	err = kind.eachBatch(ctx, file, func(int, []callwheel.FieldError) {}, func(batch []T, numbers []int) error {
+		batch, numbers = checked.leaveOut(batch, numbers)
 		return keepBatch(ctx, b, c, kind, batch, numbers, refuse)
-	}
-	err = eachLine(ctx, file, kind, func(int, []callwheel.FieldError) {}, func(item T, number int) error {
-		batch, numbers = append(batch, item), append(numbers, number)
-		if len(batch) < importBatch {
-			return nil
-		}
-		return flush()
 	})
-	if err == nil {
-		err = flush()
-	}
 	if err == nil && b.summary.Refused > 0 {
 		err = fmt.Errorf("%d of %d lines were refused", b.summary.Refused, b.summary.Read)
 	}
 	return err
 }
 
-// keepBatch hands a batch to its room. What the room refuses is found by handing
-// in the lines one by one.
+// checkedFile is what the check of a whole file found.
+type checkedFile[T any] struct {
+	right   int
+	refused map[int]bool // numbers of lines that are right in themselves
+}
+
+// leaveOut takes the refused lines out of a batch.
+func (f checkedFile[T]) leaveOut(batch []T, numbers []int) ([]T, []int) {
+	if len(f.refused) == 0 {
+		return batch, numbers
+	}
+	var left []T
+	var of []int
+	for i, n := range numbers {
+		if !f.refused[n] {
+			left, of = append(left, batch[i]), append(of, n)
+		}
+	}
+	return left, of
+}
+
+// checkFile reads a file without keeping anything of it.
+func (k importKind[T]) checkFile(ctx context.Context, file io.Reader, refuse func(int, []callwheel.FieldError)) (checkedFile[T], error) {
+	f := checkedFile[T]{refused: map[int]bool{}}
+	err := k.eachBatch(ctx, file, refuse, func(batch []T, numbers []int) error {
+		f.right += len(batch)
+		if k.check == nil {
+			return nil
+		}
+		bad, err := k.check(ctx, batch)
+		for _, i := range slices.Sorted(maps.Keys(bad)) {
+			f.right--
+			f.refused[numbers[i]] = true
+			refuse(numbers[i], bad[i])
+		}
+		return err
+	})
+	return f, err
+}
+
+// eachBatch hands on the lines that are right, a batch at a time, with their
+// numbers.
+func (k importKind[T]) eachBatch(ctx context.Context, file io.Reader, refuse func(int, []callwheel.FieldError), fn func(batch []T, numbers []int) error) error {
+	batch, numbers := make([]T, 0, importBatch), make([]int, 0, importBatch)
+	err := eachLine(ctx, file, k, refuse, func(item T, number int) error {
+		batch, numbers = append(batch, item), append(numbers, number)
+		if len(batch) < importBatch {
+			return nil
+		}
+		defer func() { batch, numbers = batch[:0], numbers[:0] }()
+		return fn(batch, numbers)
+	})
+	if err == nil && len(batch) > 0 {
+		err = fn(batch, numbers)
+	}
+	return err
+}
+
+// keepBatch hands a batch to its room. What the room, or the database, refuses is
+// found by handing in the lines one by one.
 func keepBatch[T any](ctx context.Context, b *bench, c importing, kind importKind[T], batch []T, numbers []int, refuse func(int, []callwheel.FieldError)) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	done, err := kind.keep(ctx, batch)
-	if callwheel.KindOf(err) != callwheel.Invalid {
+	if err == nil {
 		b.summary.count(done)
-		return err
+		return nil
+	}
+	if refusalOf(err) == nil {
+		return fmt.Errorf("stopped in lines %d to %d; the lines before them are taken, and the file again makes up for the rest: %w", numbers[0], numbers[len(numbers)-1], err)
 	}
 	for i := range batch {
 		done, err := kind.keep(ctx, batch[i:i+1])
-		var e *callwheel.Error
-		switch {
-		case err == nil:
+		if err == nil {
 			b.summary.count(done)
 			continue
-		case callwheel.KindOf(err) != callwheel.Invalid || !errors.As(err, &e):
-			return err
 		}
-		refuse(numbers[i], e.Fields)
+		bad := refusalOf(err)
+		if bad == nil {
+			return fmt.Errorf("stopped in line %d; the lines before it are taken, and the file again makes up for the rest: %w", numbers[i], err)
+		}
+		refuse(numbers[i], bad)
 		if !c.KeepGoing {
 			return fmt.Errorf("line %d was refused; the lines before it are taken, and the file again changes nothing of them", numbers[i])
 		}
+	}
+	return nil
+}
+
+// refusalOf lists what speaks against a line; nil for an error that does not speak
+// against the line.
+func refusalOf(err error) []callwheel.FieldError {
+	var e *callwheel.Error
+	switch {
+	case callwheel.KindOf(err) == callwheel.Invalid && errors.As(err, &e):
+		return e.Fields
+	case store.IsRefused(err):
+		return []callwheel.FieldError{{Field: "line", Message: "the database refuses it: " + err.Error()}}
 	}
 	return nil
 }

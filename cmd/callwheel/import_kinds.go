@@ -375,8 +375,9 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 			read: func(line report.Line) (importedCall, []callwheel.FieldError) {
 				return readCall(line, b.account.Currency)
 			},
-			id:   func(c importedCall) string { return c.call.Ref },
-			keep: b.keepCalls,
+			id:    func(c importedCall) string { return c.call.Ref },
+			check: b.checkCalls,
+			keep:  b.keepCalls,
 		})
 	})
 }
@@ -412,15 +413,32 @@ func readCall(line report.Line, home string) (importedCall, []callwheel.FieldErr
 	return c, bad
 }
 
+// checkCalls asks the desk what it would refuse.
+func (b *bench) checkCalls(ctx context.Context, batch []importedCall) (map[int][]callwheel.FieldError, error) {
+	desks := make([]scoring.ImportedDesk, len(batch))
+	for i, c := range batch {
+		desks[i] = c.desk
+	}
+	return b.desk.CheckImport(ctx, b.who.AccountID, desks)
+}
+
 // keepCalls hands calls to the rooms in the order of the house: facts,
 // conclusion, judgement. Each keeps all or none of the batch; when the program
-// stops in between, the file again makes up for the rest.
+// stops in between, the file again makes up for the rest. What the desk would
+// refuse is refused before the call becomes a fact: a line is taken or it is not.
 func (b *bench) keepCalls(ctx context.Context, batch []importedCall) ([]telephony.Imported, error) {
 	facts := make([]telephony.ImportedCall, len(batch))
 	calls := make([]attribution.ImportedCall, len(batch))
 	desks := make([]scoring.ImportedDesk, len(batch))
 	for i, c := range batch {
 		facts[i], calls[i], desks[i] = c.call.ImportedCall, c.call, c.desk
+	}
+	refused, err := b.checkCalls(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	for _, bad := range refused {
+		return nil, callwheel.InvalidFields(bad)
 	}
 	done, err := b.switchboard.ImportCalls(ctx, b.who.AccountID, facts)
 	if err != nil {
