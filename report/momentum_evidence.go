@@ -301,7 +301,7 @@ func (w *wheel) walkBack(ctx context.Context, db store.Querier, q CallQuery, p P
 	var open []CallPlace
 	for step := day; end > from; step = min(2*step, 32*day) {
 		begin := max(from, end-step)
-		w.attempts, w.left, w.scores, w.of = nil, nil, nil, map[string]*call{}
+		w.attempts, w.left, w.scores, w.of = nil, nil, nil, map[string]placed{}
 		if err := w.readAttempts(ctx, db, begin, end); err != nil {
 			return err
 		}
@@ -335,11 +335,11 @@ func (w *wheel) places(ctx context.Context, db store.Querier, q CallQuery, p Per
 	}
 	var places []CallPlace
 	for _, id := range ids {
-		c := w.of[id]
-		if c == nil {
+		c, known := w.of[id]
+		if !known {
 			return nil, fmt.Errorf("list calls of %s: call %s was not read", q.Momentum, id)
 		}
-		if at := (CallPlace{StartedAt: c.StartedAt, CallID: id}); q.After.CallID == "" || newestFirst(at, q.After) > 0 {
+		if at := (CallPlace{StartedAt: c.at, CallID: id}); q.After.CallID == "" || newestFirst(at, q.After) > 0 {
 			places = append(places, at)
 		}
 	}

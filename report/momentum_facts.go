@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/callwheel/callwheel/store"
@@ -66,9 +66,11 @@ type wheel struct {
 	book      *book
 	leads     map[string]reachedAt // by person
 	won       map[string]reachedAt
-	of        map[string]*call // the calls that were read, and those of the persons
+	of        map[string]placed // the calls that were read, and those that persons became something on
 	enquiries map[string]enquiry
-	returned  *returned // once it was asked for
+
+	segmentsSeen map[[3]string]*[3]string // that calls share
+	returned     *returned                // once it was asked for
 }
 
 type scoredCall struct {
@@ -97,7 +99,7 @@ const (
 func newWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, now time.Time) (*wheel, error) {
 	w := &wheel{
 		account: a, by: by, now: store.Micros(now), from: from,
-		leads: map[string]reachedAt{}, won: map[string]reachedAt{}, of: map[string]*call{},
+		leads: map[string]reachedAt{}, won: map[string]reachedAt{}, of: map[string]placed{},
 		enquiries: map[string]enquiry{},
 	}
 	var err error
@@ -150,7 +152,7 @@ func (w *wheel) readFeedback(ctx context.Context, db store.Querier, lo, hi int64
 func (w *wheel) know(ctx context.Context, db store.Querier, ids []string) error {
 	missing := map[string]bool{}
 	for _, id := range ids {
-		if id != "" && w.of[id] == nil {
+		if _, known := w.of[id]; id != "" && !known {
 			missing[id] = true
 		}
 	}
@@ -159,7 +161,7 @@ func (w *wheel) know(ctx context.Context, db store.Querier, ids []string) error 
 		return fmt.Errorf("read calls: %w", err)
 	}
 	for i := range list {
-		w.of[list[i].ID] = &list[i]
+		w.place(&list[i])
 	}
 	return nil
 }
@@ -168,9 +170,15 @@ func (w *wheel) know(ctx context.Context, db store.Querier, ids []string) error 
 // apart, and finds out whether and when somebody was there. It reads a day to
 // both sides, because an attempt may go on after the range it began in: what a
 // period comes to must not depend on where the question ends.
+//
+// The calls come in order of time and are let go one by one: what is kept of each
+// is where it stands, and of an attempt how it went.
 func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64) error {
-	var list []call
-	err := db.Select(ctx, &list, `
+	back, err := readCallbacks(ctx, db, w.account.ID, lo-day, hi+2*day)
+	if err != nil {
+		return err
+	}
+	rows, err := db.Rows(ctx, `
 		SELECT c.call_id, COALESCE(c.from_e164, '') AS caller, c.started_at, COALESCE(c.outcome, '') AS outcome,
 			COALESCE(c.answered_by, '') AS answered_by, c.wait_seconds, c.ring_seconds, c.duration_seconds,
 			COALESCE(a.verdict, '') AS verdict, COALESCE(a.confidence, 0) AS confidence, COALESCE(a.source_id, '') AS source_id,
@@ -181,34 +189,84 @@ func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64
 	if err != nil {
 		return fmt.Errorf("read calls: %w", err)
 	}
-	var calls []*call
-	for i := range list {
-		c := &list[i]
-		w.of[c.ID] = c
+	defer rows.Close()
+	open := openAttempts{gap: w.by.AttemptGapSeconds * second, by: map[string]openAttempt{}}
+	for rows.Next() {
+		var c call
+		if err := rows.StructScan(&c); err != nil {
+			return fmt.Errorf("read calls: %w", err)
+		}
+		w.place(&c)
 		if c.ScorePPM != nil {
 			w.scores = append(w.scores, scoredCall{c.StartedAt, c.ID, float64(*c.ScorePPM) / 1e6})
 		}
-		if w.book.junk(c, w.by) {
+		if w.book.junk(&c, w.by) {
 			w.left = append(w.left, leftOut{c.StartedAt, c.ID})
 			continue
 		}
-		calls = append(calls, c)
-	}
-	back, err := readCallbacks(ctx, db, w.account.ID, lo-day, hi+2*day)
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(calls, func(a, b *call) int { return strings.Compare(a.Caller, b.Caller) })
-	var last *call
-	for _, c := range calls {
-		if last == nil || c.Caller == "" || c.Caller != last.Caller || c.StartedAt-last.StartedAt > w.by.AttemptGapSeconds*second {
+		i, goesOn := open.of(&c, len(w.attempts))
+		if !goesOn {
 			w.attempts = append(w.attempts, attempt{at: c.StartedAt, caller: c.Caller, wait: -1, first: c.ID})
 		}
-		w.attempts[len(w.attempts)-1].join(c, back[c.ID], w.by)
-		last = c
+		w.attempts[i].join(&c, back[c.ID], w.by)
 	}
-	slices.SortStableFunc(w.attempts, func(a, b attempt) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.first, b.first)) })
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read calls: %w", err)
+	}
 	return nil
+}
+
+// openAttempts are the attempts that the next call of their caller may go on with.
+type openAttempts struct {
+	gap  int64 // micros
+	seen int
+	by   map[string]openAttempt // by caller
+}
+
+type openAttempt struct {
+	at   int   // which attempt it is
+	last int64 // when its last call was
+}
+
+// of says with which attempt a call, the latest so far, goes on, or that it begins
+// the next one.
+func (o *openAttempts) of(c *call, next int) (at int, goesOn bool) {
+	if c.Caller == "" {
+		return next, false
+	}
+	if o.seen++; o.seen%4096 == 0 {
+		maps.DeleteFunc(o.by, func(_ string, a openAttempt) bool { return c.StartedAt-a.last > o.gap })
+	}
+	a, known := o.by[c.Caller]
+	if goesOn = known && c.StartedAt-a.last <= o.gap; !goesOn {
+		a.at = next
+	}
+	a.last = c.StartedAt
+	o.by[c.Caller] = a
+	return a.at, goesOn
+}
+
+// placed is what is kept of a call: when it was, and in which segments.
+type placed struct {
+	at       int64
+	segments *[3]string // in the order of momentumSegments; calls share them
+}
+
+// place notes where a call stands.
+func (w *wheel) place(c *call) {
+	var in [3]string
+	for i, d := range momentumSegments {
+		in[i] = w.segment(c, d)
+	}
+	if w.segmentsSeen == nil {
+		w.segmentsSeen = map[[3]string]*[3]string{}
+	}
+	shared := w.segmentsSeen[in]
+	if shared == nil {
+		shared = &in
+		w.segmentsSeen[in] = shared
+	}
+	w.of[c.ID] = placed{c.StartedAt, shared}
 }
 
 // junk says whether a call is no opportunity: refused, judged not genuine, or
@@ -292,15 +350,13 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, scope{stages: true}); err != nil {
 		return err
 	}
-	for id, c := range w.people.calls {
-		w.of[id] = c
-	}
 	w.names = sortedKeys(w.people.persons)
 	mark := func(list map[string]reachedAt, stage, name string, one *person) {
 		if at, by, _, ok := one.milestone(stageRank(stage), w.book, w.people.calls); ok {
 			m := reachedAt{at: at}
 			if by != nil {
 				m.call = by.ID
+				w.place(by)
 			}
 			list[name] = m
 		}
@@ -310,7 +366,17 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 			mark(w.leads, "lead", name, one)
 		}
 		mark(w.won, w.by.WonStage, name, one)
+		for _, s := range one.sales {
+			if c := w.people.calls[s.CallID]; c != nil {
+				w.place(c)
+			}
+		}
 	}
+	// Their calls have said what they had to say.
+	for _, one := range w.people.persons {
+		one.calls, one.given = nil, nil
+	}
+	w.people.calls = nil
 	return nil
 }
 

@@ -16,31 +16,34 @@ var momentumSegments = []Dimension{Source, Campaign, AgentName}
 // groupBy returns the segment to which a call, or a form or a chat, belongs:
 // "(none)" for what was brought in without either.
 func (w *wheel) groupBy(d Dimension) func(id string) string {
+	at := slices.Index(momentumSegments, d)
 	return func(id string) string {
 		if e, ok := w.enquiries[id]; ok {
 			return e.segment(w.book, d)
 		}
-		c := w.of[id]
-		if c == nil {
+		c, known := w.of[id]
+		if !known {
 			return NoneRow
 		}
-		switch d {
-		case AgentName:
-			if a := w.book.agent(c); a != nil {
-				return orNone(a.Name)
-			}
-			return NoneRow
-		case Campaign:
-			if !c.tracked() {
-				return UntrackedRow
-			}
-			return orNone(c.Campaign)
-		}
-		if !c.tracked() {
-			return UntrackedRow
-		}
-		return w.book.source(c.SourceID, c.Source)
+		return c.segments[at]
 	}
+}
+
+// segment is the group of a dimension to which a call belongs.
+func (w *wheel) segment(c *call, d Dimension) string {
+	if d == AgentName {
+		if a := w.book.agent(c); a != nil {
+			return orNone(a.Name)
+		}
+		return NoneRow
+	}
+	switch {
+	case !c.tracked():
+		return UntrackedRow
+	case d == Campaign:
+		return orNone(c.Campaign)
+	}
+	return w.book.source(c.SourceID, c.Source)
 }
 
 // charted are the joints that are watched day by day.
