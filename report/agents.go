@@ -55,7 +55,7 @@ type agentSums struct {
 	ringSum      int64
 	talks        int64
 	talkSum      int64
-	waits        []waited
+	waits        waits
 	scoreSum     int64
 	scoreSquares float64
 	card         string // that the latest score was given with
@@ -146,7 +146,7 @@ func (s *agentSums) add(b *book, c *call) {
 		s.row.Qualified++
 	}
 	if w := c.answeredAfter(); w != nil {
-		s.waits = append(s.waits, *w)
+		s.waits.add(*w)
 	}
 	if c.RingSeconds != nil {
 		s.rings++
@@ -218,9 +218,9 @@ func (s *agentBook) addMissed(ctx context.Context, db store.Querier, b *book, qu
 		}
 		if w := m.gaveUpAfter(c); w != nil {
 			for _, a := range m.offered {
-				s.of(a).waits = append(s.of(a).waits, *w)
+				s.of(a).waits.add(*w)
 			}
-			s.total.waits = append(s.total.waits, *w)
+			s.total.waits.add(*w)
 		}
 	}
 	return nil
@@ -291,7 +291,7 @@ func (s *agentSums) figures(currency string) AgentRow {
 	r := s.row
 	r.RingSeconds = meanSeconds(s.ringSum, s.rings)
 	r.TalkSeconds = meanSeconds(s.talkSum, s.talks)
-	waits := newSurvival(s.waits)
+	waits := s.waits.survival()
 	r.RingMedianSeconds, r.RingP90Seconds = waits.quantile(0.5), waits.quantile(0.9)
 	r.Score = mean(s.scoreSum, r.Scored, 1e4)
 	r.QualifiedRate = mean(r.Qualified, r.Answered, 1)

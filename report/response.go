@@ -76,7 +76,7 @@ var responseFigures = []string{
 // responseSums gathers one line.
 type responseSums struct {
 	answered, missed, quick int64
-	waits, backs            []waited
+	waits, backs            waits
 	calledBack              int64
 	contacts, resolved      int64
 	latest                  int64 // contact
@@ -110,13 +110,9 @@ func (d *Desk) Response(ctx context.Context, q ResponseQuery) (*Response, error)
 			return err
 		}
 		now := d.now()
-		calls, err := readResponse(ctx, db, b, qu, now)
-		if err != nil {
-			return err
-		}
 		r := responder{sheet: newSheet(qu), book: b, within: q.WithinSeconds, sums: map[*line]*responseSums{}}
-		for _, c := range calls {
-			r.add(c)
+		if err := eachResponse(ctx, db, b, qu, now, r.add); err != nil {
+			return err
 		}
 		answer = r.answer(now)
 		return nil
@@ -124,48 +120,57 @@ func (d *Desk) Response(ctx context.Context, q ResponseQuery) (*Response, error)
 	return answer, err
 }
 
-// readResponse reads the calls of the range, and of a week around it, because
-// that is where further calls about a matter are.
-func readResponse(ctx context.Context, db store.Querier, b *book, qu question, now time.Time) ([]responseCall, error) {
+// eachResponse calls fn with the calls of the range by time. It holds a week of
+// them and the weeks around it, because that is where further calls about a matter
+// are.
+func eachResponse(ctx context.Context, db store.Querier, b *book, qu question, now time.Time, fn func(responseCall)) error {
 	const around = contactDays * day
 	from, until := store.Micros(qu.period.From), store.Micros(qu.period.Until)
-	var near []*call
-	err := eachCall(ctx, db, qu.AccountID, from-around, until+around, func(c *call) error {
-		if !c.blocked() {
-			near = append(near, c)
-		}
-		return nil
-	})
-	if err == nil {
-		err = readTags(ctx, db, qu.AccountID, b, near)
-	}
-	if err != nil {
-		return nil, err
-	}
-	missed, err := readMissed(ctx, db, qu, b)
-	if err != nil {
-		return nil, err
-	}
 	back, err := readCallbacks(ctx, db, qu.AccountID, from, store.Micros(now)+day)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	settled := firstContacts(near, b)
-	var list []responseCall
-	for _, c := range near {
-		if !qu.period.contains(c.StartedAt) || !c.answered() && !c.missed() {
-			continue
+	var near []*call
+	known := from - around // until when calls were read
+	for from < until {
+		end := min(until, from+around)
+		before := len(near)
+		err := eachCall(ctx, db, qu.AccountID, known, end+around, func(c *call) error {
+			if !c.blocked() {
+				near = append(near, c)
+			}
+			return nil
+		})
+		if err == nil {
+			err = readTags(ctx, db, qu.AccountID, b, near[before:])
 		}
-		one := responseCall{call: c}
-		one.settled, one.contact = settled[c.ID]
-		if c.answered() {
-			one.waits = c.answeredAfter()
-		} else {
-			one.missedAs(missed[c.ID], back[c.ID], store.Micros(now))
+		if err != nil {
+			return err
 		}
-		list = append(list, one)
+		week := qu
+		week.period.From, week.period.Until = time.UnixMicro(from), time.UnixMicro(end)
+		missed, err := readMissed(ctx, db, week, b)
+		if err != nil {
+			return err
+		}
+		settled := firstContacts(near, b)
+		for _, c := range near {
+			if !week.period.contains(c.StartedAt) || !c.answered() && !c.missed() {
+				continue
+			}
+			one := responseCall{call: c}
+			one.settled, one.contact = settled[c.ID]
+			if c.answered() {
+				one.waits = c.answeredAfter()
+			} else {
+				one.missedAs(missed[c.ID], back[c.ID], store.Micros(now))
+			}
+			fn(one)
+		}
+		near = slices.DeleteFunc(near, func(c *call) bool { return c.StartedAt < end-around })
+		known, from = end+around, end
 	}
-	return list, nil
+	return nil
 }
 
 // answeredAfter is how long the caller of an answered call waited; nil where it
@@ -363,13 +368,13 @@ func (s *responseSums) add(c responseCall, within int) {
 		s.missed++
 	}
 	if c.waits != nil {
-		s.waits = append(s.waits, *c.waits)
+		s.waits.add(*c.waits)
 		if c.waits.ended && c.waits.seconds <= float64(within) {
 			s.quick++
 		}
 	}
 	if c.back != nil {
-		s.backs = append(s.backs, *c.back)
+		s.backs.add(*c.back)
 		if c.back.ended && c.back.seconds <= callbackHours*3600 {
 			s.calledBack++
 		}
@@ -423,7 +428,7 @@ func (r *responder) ends(at int64) time.Time {
 // know whether callers called again.
 func (s *responseSums) figures(within int, old bool) ResponseFigures {
 	r := ResponseFigures{Answered: s.answered, Missed: s.missed, CalledBack: s.calledBack}
-	waits, backs := newSurvival(s.waits), newSurvival(s.backs)
+	waits, backs := s.waits.survival(), s.backs.survival()
 	r.WaitMedianSeconds, r.WaitP90Seconds = waits.quantile(0.5), waits.quantile(0.9)
 	r.CallbackMedianSeconds, r.CallbackP90Seconds = backs.quantile(0.5), backs.quantile(0.9)
 	if len(s.waits) > 0 {

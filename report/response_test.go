@@ -3,8 +3,10 @@ package report_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -235,4 +237,46 @@ func sqlite(t *testing.T) *store.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// A long range is read a week at a time. What each day comes to is the same as
+// when the day is asked for alone, with the weeks around it in one piece.
+func TestALongRangeIsItsDays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		switchboard(w)
+		rnd := rand.New(rand.NewPCG(7, 8))
+		begin := when("2025-03-01T05:00:00Z")
+		for i := range 250 {
+			id, at := fmt.Sprintf("more_%03d", i), begin.Add(time.Duration(rnd.IntN(40*24*60))*time.Minute).Format(time.RFC3339)
+			outcome := []string{"answered", "answered", "abandoned"}[rnd.IntN(3)]
+			w.wait(id, fmt.Sprintf("+1312555100%d", rnd.IntN(10)), at, outcome, "+13125550200", rnd.IntN(40))
+			if tag := rnd.IntN(4); tag < 2 {
+				w.exec(`INSERT INTO call_tags (account_id, call_id, tag_id, tagged_at, tagged_by) VALUES (?, ?, ?, 0, 'u')`, acct, id, []string{"tag_price", "tag_delivery"}[tag])
+			}
+			if outcome == "abandoned" && rnd.IntN(2) == 0 {
+				w.exec(`INSERT INTO callbacks (account_id, callback_id, call_id, called_at, connected, called_by) VALUES (?, ?, ?, ?, TRUE, 'u')`,
+					acct, "cb_"+id, id, store.Micros(when(at))+rnd.Int64N(3_000_000_000))
+			}
+		}
+		w.now = when("2025-06-01T12:00:00Z")
+		long := w.response(report.ResponseQuery{Query: report.Query{From: "2025-03-01", Until: "2025-04-10", GroupBy: []report.Dimension{report.Day}}})
+		if len(long.Rows) < 35 {
+			t.Fatalf("%d days have calls, want nearly all of 40", len(long.Rows))
+		}
+		contacts := int64(0)
+		for _, r := range long.Rows {
+			day, _ := time.Parse(time.DateOnly, r.Name(report.Day))
+			one := w.response(report.ResponseQuery{Query: report.Query{From: r.Name(report.Day), Until: day.AddDate(0, 0, 1).Format(time.DateOnly)}})
+			got, _ := json.Marshal(r.ResponseFigures)
+			want, _ := json.Marshal(one.Totals)
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: in the long range\n%s\nalone\n%s", r.Name(report.Day), got, want)
+			}
+			contacts += *r.FirstContacts
+		}
+		if contacts == 0 || contacts != *long.Totals.FirstContacts {
+			t.Errorf("%d first contacts by day, %d in all", contacts, *long.Totals.FirstContacts)
+		}
+	})
 }

@@ -13,7 +13,10 @@ import (
 	"github.com/callwheel/callwheel/store"
 )
 
-func TestZMomentumSize(t *testing.T) {
+// Reports that look at every call, on a year of them: what they take beside the
+// pass that only reads the calls, and how much they hold. REPORT_CALLS and
+// REPORT_DB are those of TestAYearOfCallsBesidePlainSQL.
+func TestAYearOfCallsOneByOne(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("REPORT_CALLS"))
 	if err != nil {
 		t.Skip("left out: REPORT_CALLS names no number of calls")
@@ -23,38 +26,64 @@ func TestZMomentumSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	now := when(sizeUntil)
-	desk := report.NewDesk(db, func() time.Time { return now }, slog.New(slog.DiscardHandler), nil)
-	for _, q := range []report.MomentumQuery{
-		{Period: report.ByMonth, By: report.Campaign, Baseline: "2024-02-01/2024-04-01"},
-		{Period: report.ByMonth, Baseline: "2024-02-01/2024-04-01"},
-	} {
-		q.AccountID, q.From, q.Until = acct, sizeFrom, sizeUntil
-		peak := watchHeap()
-		began, before := time.Now(), cpuTime(t)
-		m, err := desk.Momentum(context.Background(), q)
+	desk := report.NewDesk(db, func() time.Time { return when(sizeUntil) }, slog.New(slog.DiscardHandler), nil)
+	ctx, year := context.Background(), report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil}
+	pass := func() error {
+		rows, err := db.Rows(ctx, `
+			SELECT c.call_id, c.from_e164, c.started_at, c.outcome, c.ring_seconds, a.source, a.campaign, k.disposition_id FROM calls c
+			LEFT JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
+			LEFT JOIN call_desks k ON k.account_id = c.account_id AND k.call_id = c.call_id
+			WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? ORDER BY c.started_at`, acct, when(sizeFrom).UnixMicro(), when(sizeUntil).UnixMicro())
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		t.Logf("momentum by %q: %v CPU, %v, peak heap %d MB, %d opportunities", q.By, cpuTime(t)-before, time.Since(began), peak()>>20, m.Periods[0].Parts.Opportunities)
+		defer rows.Close()
+		for rows.Next() {
+			if _, err := rows.SliceScan(); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
 	}
-	peak := watchHeap()
-	began, before := time.Now(), cpuTime(t)
-	if _, err := desk.Response(context.Background(), report.ResponseQuery{Query: report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil, GroupBy: []report.Dimension{report.Month}}}); err != nil {
-		t.Fatal(err)
+	baseline := "2024-02-01/2024-04-01"
+	for round := range 3 {
+		var base time.Duration
+		for _, r := range []struct {
+			name string
+			ask  func() error
+		}{
+			{"reading the calls", pass},
+			{"momentum by month", func() error {
+				_, err := desk.Momentum(ctx, report.MomentumQuery{AccountID: acct, From: sizeFrom, Until: sizeUntil, Period: report.ByMonth, Baseline: baseline})
+				return err
+			}},
+			{"momentum by month and campaign", func() error {
+				_, err := desk.Momentum(ctx, report.MomentumQuery{AccountID: acct, From: sizeFrom, Until: sizeUntil, Period: report.ByMonth, By: report.Campaign, Baseline: baseline})
+				return err
+			}},
+			{"response", func() error { _, err := desk.Response(ctx, report.ResponseQuery{Query: year}); return err }},
+			{"agents", func() error { _, err := desk.Agents(ctx, year); return err }},
+			{"a page of the missed calls", func() error {
+				_, err := report.NewCalls(db).List(ctx, acct, report.CallQuery{Momentum: "missed", From: when(sizeFrom), Until: when(sizeUntil), Now: when(sizeUntil), Limit: 50})
+				return err
+			}},
+		} {
+			peak, before := heapPeak(), cpuTime(t)
+			if err := r.ask(); err != nil {
+				t.Fatalf("%s: %v", r.name, err)
+			}
+			took := cpuTime(t) - before
+			if base == 0 {
+				base = took
+			}
+			t.Logf("round %d, %s: %v of CPU, %.2f of reading the calls; %d bytes of heap a call at most", round+1, r.name, took, took.Seconds()/base.Seconds(), peak()/uint64(n))
+		}
 	}
-	t.Logf("response: %v CPU, %v, peak heap %d MB", cpuTime(t)-before, time.Since(began), peak()>>20)
-	peak = watchHeap()
-	began, before = time.Now(), cpuTime(t)
-	if _, err := desk.Agents(context.Background(), report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil}); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("agents: %v CPU, %v, peak heap %d MB", cpuTime(t)-before, time.Since(began), peak()>>20)
 }
 
-// watchHeap looks at the heap until the returned function is called, which says
-// how much it had grown at most.
-func watchHeap() func() uint64 {
+// heapPeak looks at the heap until the returned function is called, which says
+// how much it had grown at most, what is not collected yet included.
+func heapPeak() func() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -65,12 +94,12 @@ func watchHeap() func() uint64 {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
+			runtime.ReadMemStats(&m)
+			top = max(top, m.HeapAlloc)
 			select {
 			case <-done:
 				return
 			case <-tick.C:
-				runtime.ReadMemStats(&m)
-				top = max(top, m.HeapAlloc)
 			}
 		}
 	}()

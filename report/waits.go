@@ -1,7 +1,7 @@
 package report
 
 import (
-	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
@@ -24,26 +24,42 @@ type survival struct {
 	sums  []float64 // Greenwood's Σ d ÷ (n·(n − d)) up to each
 }
 
+// waits are how often somebody waited so long: few are different, in seconds.
+type waits map[waited]int
+
+func (w *waits) add(one waited) {
+	if *w == nil {
+		*w = waits{}
+	}
+	(*w)[one]++
+}
+
 func newSurvival(list []waited) survival {
-	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b waited) int { return cmp.Compare(a.seconds, b.seconds) })
+	var w waits
+	for _, one := range list {
+		w.add(one)
+	}
+	return w.survival()
+}
+
+func (w waits) survival() survival {
 	var s survival
-	share, sum, waiting := 1.0, 0.0, float64(len(list))
-	for i := 0; i < len(list); {
-		at := list[i].seconds
-		var ended, gone float64
-		for ; i < len(list) && list[i].seconds == at; i++ {
-			gone++
-			if list[i].ended {
-				ended++
-			}
+	waiting, ended, gone := 0.0, map[float64]float64{}, map[float64]float64{}
+	for one, n := range w {
+		waiting += float64(n)
+		gone[one.seconds] += float64(n)
+		if one.ended {
+			ended[one.seconds] += float64(n)
 		}
-		if ended > 0 {
-			share *= 1 - ended/waiting
-			sum += ended / (waiting * (waiting - ended))
+	}
+	share, sum := 1.0, 0.0
+	for _, at := range slices.Sorted(maps.Keys(gone)) {
+		if d := ended[at]; d > 0 {
+			share *= 1 - d/waiting
+			sum += d / (waiting * (waiting - d))
 			s.times, s.left, s.sums = append(s.times, at), append(s.left, share), append(s.sums, sum)
 		}
-		waiting -= gone
+		waiting -= gone[at]
 	}
 	return s
 }
