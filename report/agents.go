@@ -87,6 +87,7 @@ type agentBook struct {
 	sums     map[string]*agentSums
 	total    agentSums
 	ledger   *ledger
+	markings []scoring.Marking
 	leniency scoring.Leniency
 }
 
@@ -106,9 +107,21 @@ func gatherAgents(ctx context.Context, db store.Querier, b *book, qu question) (
 			s.of(&b.agents[i])
 		}
 	}
+	for _, p := range qu.period.weeks() {
+		week := qu
+		week.period = p
+		if err := s.addWeek(ctx, db, b, week); err != nil {
+			return nil, err
+		}
+	}
+	s.leniency = scoring.FitLeniency(s.markings)
+	return s, nil
+}
+
+// addWeek adds the calls of a part of the range, which are held meanwhile.
+func (s *agentBook) addWeek(ctx context.Context, db store.Querier, b *book, qu question) error {
 	calls := map[string]*call{}
-	from, until := store.Micros(qu.period.From), store.Micros(qu.period.Until)
-	err := eachCall(ctx, db, qu.AccountID, from, until, func(c *call) error {
+	err := eachCall(ctx, db, qu.AccountID, store.Micros(qu.period.From), store.Micros(qu.period.Until), func(c *call) error {
 		calls[c.ID] = c
 		if a := b.agent(c); a != nil {
 			for _, one := range []*agentSums{s.of(a), &s.total} {
@@ -117,19 +130,14 @@ func gatherAgents(ctx context.Context, db store.Querier, b *book, qu question) (
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	for _, add := range []func(context.Context, store.Querier, *book, question, map[string]*call) error{
+		s.addOffers, s.addMissed, s.addScores, s.addSales,
+	} {
+		if err == nil {
+			err = add(ctx, db, b, qu, calls)
+		}
 	}
-	if err := s.addOffers(ctx, db, b, qu, calls); err != nil {
-		return nil, err
-	}
-	if err := s.addMissed(ctx, db, b, qu, calls); err != nil {
-		return nil, err
-	}
-	if err := s.addScores(ctx, db, b, qu, calls); err != nil {
-		return nil, err
-	}
-	return s, s.addSales(ctx, db, b, qu, calls)
+	return err
 }
 
 func (s *agentSums) add(b *book, c *call) {

@@ -370,7 +370,8 @@ func boundedRuns() []boundedRun {
 		{},
 		{Outcome: "missed", Source: "google", Medium: "cpc", Campaign: "spring", FirstTime: &yes},
 		{Tag: "t", Agent: "kim", Disposition: "lead", Qualified: &yes, Scored: &yes, Text: "312", PoolID: "pool_1"},
-		{Caller: "+13125550001"}, {TrackingNumber: "+13125550100"},
+		{Caller: "+13125550001"},
+		{TrackingNumber: "+13125550100"},
 	} {
 		q.From, q.Until, q.Now, q.Limit = boundedFrom, boundedUntil, boundedUntil, 10
 		add(fmt.Sprintf("List %+v", q), func(ctx context.Context, _ *Desk, c *Calls) error { _, err := c.List(ctx, "acct_1", q); return err })

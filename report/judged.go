@@ -25,8 +25,9 @@ type scoreGiven struct {
 	PointsPPM int64  `db:"points_ppm"`
 }
 
-// addScores reads who scored the calls, tells lenient scorers from strict ones,
-// and notes whether an agent's scores came from several cards or versions.
+// addScores reads who scored the calls, by which lenient scorers will be told from
+// strict ones, and notes whether an agent's scores came from several cards or
+// versions.
 func (s *agentBook) addScores(ctx context.Context, db store.Querier, b *book, qu question, calls map[string]*call) error {
 	list, err := selectIn[scoreGiven](ctx, db, qu.AccountID, sortedKeys(calls), `
 		SELECT call_id, scorecard_id, scorecard_version, scorer, points_ppm FROM scores
@@ -34,18 +35,16 @@ func (s *agentBook) addScores(ctx context.Context, db store.Querier, b *book, qu
 	if err != nil {
 		return fmt.Errorf("read scores: %w", err)
 	}
-	var markings []scoring.Marking
 	for _, one := range list {
 		a := b.agent(calls[one.CallID])
 		if a == nil {
 			continue
 		}
-		markings = append(markings, scoring.Marking{Agent: a.ID, Scorer: one.Scorer, Score: float64(one.PointsPPM) / 1e4})
+		s.markings = append(s.markings, scoring.Marking{Agent: a.ID, Scorer: one.Scorer, Score: float64(one.PointsPPM) / 1e4})
 		for _, sums := range []*agentSums{s.of(a), &s.total} {
 			sums.note(one)
 		}
 	}
-	s.leniency = scoring.FitLeniency(markings)
 	return nil
 }
 

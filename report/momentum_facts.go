@@ -119,16 +119,16 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 		return nil, err
 	}
 	lo, hi := store.Micros(from), store.Micros(until)
-	if err := w.readAttempts(ctx, db, lo, hi); err != nil {
-		return nil, err
-	}
-	if err := w.addEnquiries(ctx, db, lo-day, hi+day); err != nil {
-		return nil, err
-	}
 	if err := db.Select(ctx, &w.referrals, selectReferrals, a.ID); err != nil {
 		return nil, fmt.Errorf("read referrals: %w", err)
 	}
 	if err := w.readPeople(ctx, db, from, until); err != nil {
+		return nil, err
+	}
+	if err := w.readAttempts(ctx, db, lo, hi); err != nil {
+		return nil, err
+	}
+	if err := w.addEnquiries(ctx, db, lo-day, hi+day); err != nil {
 		return nil, err
 	}
 	return w, w.readFeedback(ctx, db, lo, hi)

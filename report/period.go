@@ -88,6 +88,21 @@ func (p Period) days() []time.Time {
 	}
 }
 
+// weeks cuts the period into parts of seven times 24 hours, the last one shorter:
+// so much is read at a time.
+func (p Period) weeks() []Period {
+	var list []Period
+	for from := p.From; from.Before(p.Until); {
+		one := Period{From: from, Until: from.Add(7 * 24 * time.Hour), Zone: p.Zone}
+		if one.Until.After(p.Until) {
+			one.Until = p.Until
+		}
+		list = append(list, one)
+		from = one.Until
+	}
+	return list
+}
+
 // Unit is a calendar unit that a range is cut into.
 type Unit string
 

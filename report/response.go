@@ -125,15 +125,17 @@ func (d *Desk) Response(ctx context.Context, q ResponseQuery) (*Response, error)
 // are.
 func eachResponse(ctx context.Context, db store.Querier, b *book, qu question, now time.Time, fn func(responseCall)) error {
 	const around = contactDays * day
-	from, until := store.Micros(qu.period.From), store.Micros(qu.period.Until)
+	from := store.Micros(qu.period.From)
 	back, err := readCallbacks(ctx, db, qu.AccountID, from, store.Micros(now)+day)
 	if err != nil {
 		return err
 	}
 	var near []*call
 	known := from - around // until when calls were read
-	for from < until {
-		end := min(until, from+around)
+	for _, p := range qu.period.weeks() {
+		week := qu
+		week.period = p
+		end := store.Micros(p.Until)
 		before := len(near)
 		err := eachCall(ctx, db, qu.AccountID, known, end+around, func(c *call) error {
 			if !c.blocked() {
@@ -147,8 +149,6 @@ func eachResponse(ctx context.Context, db store.Querier, b *book, qu question, n
 		if err != nil {
 			return err
 		}
-		week := qu
-		week.period.From, week.period.Until = time.UnixMicro(from), time.UnixMicro(end)
 		missed, err := readMissed(ctx, db, week, b)
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func eachResponse(ctx context.Context, db store.Querier, b *book, qu question, n
 			fn(one)
 		}
 		near = slices.DeleteFunc(near, func(c *call) bool { return c.StartedAt < end-around })
-		known, from = end+around, end
+		known = end + around
 	}
 	return nil
 }
