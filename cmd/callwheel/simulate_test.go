@@ -109,7 +109,7 @@ func TestAStrictComparisonFailsForWhatIsTooMuch(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	dir := t.TempDir()
 	story := filepath.Join(dir, "truth.jsonl")
-	played := command(t, nil, "simulate", "--visitors", "20", "--hours", "24", "--truth", story)
+	played := command(t, nil, "simulate", "--visitors", "60", "--hours", "24", "--until", "2026-11-03T00:00:00Z", "--truth", story)
 	played.ok(t)
 	_, data, told := strings.Cut(strings.TrimSpace(played.err), "kept in ")
 	if !told || len(files(t, data)) == 0 {
