@@ -77,7 +77,6 @@ var homes = map[string][]string{
 // docs/adr/0011 argues each.
 var testHomes = map[string][]string{
 	"github.com/twilio/twilio-go": {"telephony/loopback"},
-	"github.com/jmoiron/sqlx":     {"report"},
 }
 
 // draws is what makes a package's property tests repeatable.

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/callwheel/callwheel/store"
 	"github.com/callwheel/callwheel/store/storetest"
 )
@@ -40,7 +38,7 @@ func (w explained) Select(ctx context.Context, dest any, query string, args ...a
 	return explainer{w.DB, w}.Select(ctx, dest, query, args...)
 }
 
-func (w explained) Rows(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+func (w explained) Rows(ctx context.Context, query string, args ...any) (*store.Rows, error) {
 	return explainer{w.DB, w}.Rows(ctx, query, args...)
 }
 
@@ -93,7 +91,7 @@ func (w explainer) Select(ctx context.Context, dest any, query string, args ...a
 	return err
 }
 
-func (w explainer) Rows(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+func (w explainer) Rows(ctx context.Context, query string, args ...any) (*store.Rows, error) {
 	if err := w.note(ctx, query, args); err != nil {
 		return nil, err
 	}

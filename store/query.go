@@ -11,6 +11,10 @@ import (
 	"github.com/callwheel/callwheel"
 )
 
+// Rows are the rows of a statement that is being read. Whoever asked for them
+// closes them.
+type Rows = sqlx.Rows
+
 // Querier is what a room's statements run on: a *DB for reads, a *Tx for writes
 // and for reads that decide a write. Statements use ? for parameters.
 //
@@ -22,7 +26,7 @@ type Querier interface {
 	// Select reads all rows into dest (a slice).
 	Select(ctx context.Context, dest any, query string, args ...any) error
 	// Rows streams rows; the caller closes them.
-	Rows(ctx context.Context, query string, args ...any) (*sqlx.Rows, error)
+	Rows(ctx context.Context, query string, args ...any) (*Rows, error)
 	// In expands slice arguments for IN (?) lists.
 	In(query string, args ...any) (string, []any, error)
 }

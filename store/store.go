@@ -129,7 +129,7 @@ func (db *DB) Select(ctx context.Context, dest any, query string, args ...any) e
 }
 
 // Rows streams rows; see Querier.
-func (db *DB) Rows(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+func (db *DB) Rows(ctx context.Context, query string, args ...any) (*Rows, error) {
 	rows, err := db.read.QueryxContext(ctx, db.re.rebind(query), args...)
 	return rows, wrap(err)
 }

@@ -70,7 +70,7 @@ func (tx *Tx) Select(ctx context.Context, dest any, query string, args ...any) e
 }
 
 // Rows streams rows; see Querier. Close them before the next statement.
-func (tx *Tx) Rows(ctx context.Context, query string, args ...any) (*sqlx.Rows, error) {
+func (tx *Tx) Rows(ctx context.Context, query string, args ...any) (*Rows, error) {
 	rows, err := tx.tx.QueryxContext(ctx, tx.re.rebind(query), args...)
 	return rows, wrap(err)
 }
