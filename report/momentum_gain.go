@@ -33,15 +33,15 @@ func (w *wheel) gain(p Period, c Counts) (g cohortGain, ok bool) {
 	}
 	earned := w.earned(p)
 	sum := 0.0
-	for _, n := range earned {
+	for _, n := range earned { // whole numbers: their order does not matter
 		sum += n
 	}
 	g.gain, g.share = sum/c.Opportunities, w.brought(p)/c.Opportunities
 	// What one customer earns comes in bunches: the interval is that of a count of
 	// as many independent ones as vary as much.
 	squares := alone * g.gain * g.gain
-	for name, n := range tried {
-		d := earned[name] - g.gain*n
+	for _, name := range sortedKeys(tried) {
+		d := earned[name] - g.gain*tried[name]
 		squares += d * d
 	}
 	bunch := 1.0

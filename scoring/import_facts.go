@@ -25,9 +25,12 @@ func (i ImportedDesk) checkFacts() []callwheel.FieldError {
 	if i.ScorePPM != nil && (*i.ScorePPM < 0 || *i.ScorePPM > importedMarks) {
 		refuse("score", "must be from 0 to 100")
 	}
-	for kind, value := range i.ratings() {
-		if problem := kind.check(value); problem != "" {
-			refuse(string(kind), problem)
+	ratings := i.ratings()
+	for _, kind := range []FeedbackKind{CSAT, NPS} {
+		if value, said := ratings[kind]; said {
+			if problem := kind.check(value); problem != "" {
+				refuse(string(kind), problem)
+			}
 		}
 	}
 	for _, f := range []struct {
@@ -38,7 +41,7 @@ func (i ImportedDesk) checkFacts() []callwheel.FieldError {
 			refuse(f.field, "is before the call itself")
 		}
 	}
-	if i.RatedAt != nil && len(i.ratings()) == 0 {
+	if i.RatedAt != nil && len(ratings) == 0 {
 		refuse("rated_at", "needs csat or nps")
 	}
 	if i.ReferredBy != "" {
