@@ -26,13 +26,16 @@ import (
 // outlasts the time that other answers have, and while calls come in it tells what
 // the list by pages tells, each call once and in order.
 func TestAnExportOfCallsIsWrittenAsItIsRead(t *testing.T) {
-	const rows = 20_000
+	rows := 20_000
+	if raced {
+		rows = 3_000 // what is held of so few tells nothing; goroutines meet as they do in many
+	}
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		l := openLine(t, db)
 		l.run(`INSERT INTO calls (account_id, call_id, provider, provider_call_id, status, outcome, from_kind, from_e164, tracking_number, started_at, updated_at, caller_name, caller_city)
-			WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+			WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < CAST(? AS BIGINT))
 			SELECT CAST(? AS TEXT), 'call_' || i, 'test', 'call_' || i, 'completed', 'answered', 'e164', '+1312555' || (1000 + i % 900), '+13125550171',
-				CAST(? AS BIGINT) + (i / 10) * 1000000, 0, CAST(? AS TEXT), 'Chicago' FROM n`, l.account.ID, store.Micros(noon), strings.Repeat("a long name ", 60))
+				CAST(? AS BIGINT) + (i / 10) * 1000000, 0, CAST(? AS TEXT), 'Chicago' FROM n`, rows, l.account.ID, store.Micros(noon), strings.Repeat("a long name ", 60))
 		arrived := 0
 		arrive := func() { // while somebody reads
 			arrived++

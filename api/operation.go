@@ -47,7 +47,8 @@ type operation struct {
 	body   *huma.Schema
 }
 
-// requestTimeout bounds the work of one operation that does not stream.
+// requestTimeout bounds the work of one operation that does not stream, and of
+// an answer that is no export.
 const requestTimeout = 30 * time.Second
 
 // handle registers an operation. In and Out are huma's input and output
@@ -180,7 +181,7 @@ func (s *Server) admit(c echo.Context, who account.Identity, o *operation, next 
 		return err
 	}
 	r := c.Request()
-	if !o.Stream {
+	if o.bounded(r) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -192,6 +193,13 @@ func (s *Server) admit(c echo.Context, who account.Identity, o *operation, next 
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.SetRequest(r)
 	return s.once(c, who, body, next)
+}
+
+// bounded says whether a request must be answered within requestTimeout. Media,
+// events and a list that is written as it is read last as long as somebody takes
+// them.
+func (o *operation) bounded(r *http.Request) bool {
+	return !o.Stream && !(o.list == "items" && isExport(r.Header, r.URL.Query()))
 }
 
 var errNoSuchPath = newProblem(http.StatusNotFound, "", "")

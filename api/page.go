@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,17 +31,21 @@ type Paging struct {
 // limit are the whole list: a table that silently ended after fifty rows would
 // be taken for all.
 func (p *Paging) Resolve(ctx huma.Context) []error {
-	p.whole = ctx.Query("limit") == "" && ctx.Query("cursor") == "" && wanted(http.Header{"Accept": {ctx.Header("Accept")}}) != asJSON
-	if p.whole {
-		p.Limit = maxLimit
-	}
 	u := ctx.URL()
 	query := u.Query()
+	if p.whole = isExport(http.Header{"Accept": {ctx.Header("Accept")}}, query); p.whole {
+		p.Limit = maxLimit
+	}
 	for _, name := range []string{"limit", "cursor", "fields"} {
 		query.Del(name)
 	}
 	p.filters = query.Encode()
 	return nil
+}
+
+// isExport says whether a request for a list asks for all of it.
+func isExport(h http.Header, query url.Values) bool {
+	return query.Get("limit") == "" && query.Get("cursor") == "" && wanted(h) != asJSON
 }
 
 func (p *Paging) paging() *Paging { return p }
