@@ -75,9 +75,13 @@ type Mark struct {
 }
 
 // Levels reads the marks against the criteria: known criteria, each at most
-// once, levels in range. A criterion that is not marked does not apply. The
-// error is Invalid and names every mark that was refused.
+// once, levels in range. A criterion that is not marked does not apply; without
+// any mark there is nothing to keep. The error is Invalid and names every mark
+// that was refused.
 func Levels(criteria []Criterion, marks []Mark) (map[string]int64, error) {
+	if len(marks) == 0 {
+		return nil, callwheel.InvalidField("marks", "must mark at least one criterion")
+	}
 	var bad []callwheel.FieldError
 	seen := map[string]bool{}
 	levels := map[string]int64{}

@@ -126,6 +126,8 @@ func TestMarksAreReadByIdOrNameAndEveryBadOneIsNamed(t *testing.T) {
 		"marks[0].level": "from 0 to 4", "marks[1].criterion": `"Criterion 1"`, "marks[2].level": "from 0 to 4", "marks[4].criterion": "twice",
 	}
 	checkFields(t, err, want)
+	_, err = scoring.Levels(sixCriteria(), nil) // would put nothing in the place of the score before
+	checkFields(t, err, map[string]string{"marks": "at least one"})
 }
 
 // checkFields wants err to be Invalid, with exactly these fields, each message

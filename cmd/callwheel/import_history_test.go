@@ -113,7 +113,7 @@ func TestWhatAFileLeavesOpenIsTheSourcesOwn(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
 		b := newBrought(t, databaseURL)
 		b.house.make("/v1/sources", map[string]any{"name": "Radio", "medium": "broadcast", "kind": "offline"})
-		b.file("touches", []string{touchColumns, "1,+12125550101,2026-09-20T10:00:00Z,radio,,,,,,,", "2,+12125550102,2026-09-20T10:00:00Z,radio,fm,,,,,,"}).ok(t)
+		b.file("touches", []string{touchColumns, "1,+12125550101,2026-08-20T10:00:00Z,radio,,,,,,,", "2,+12125550102,2026-09-20T10:00:00Z,radio,fm,,,,,,"}).ok(t)
 		b.file("calls", []string{
 			callColumns,
 			"1,2026-10-01T10:00:00Z,+12125550101,+13125550171,answered,5,60,,,,,,Lead,10.00,USD",
@@ -121,7 +121,7 @@ func TestWhatAFileLeavesOpenIsTheSourcesOwn(t *testing.T) {
 			"3,2026-10-01T10:00:00Z,+12125550103,+13125550171,answered,5,60,radio,,,,,Lead,10.00,USD",
 			"4,2026-10-01T10:00:00Z,anonymous,+13125550171,answered,5,60,Radio,,,,,Lead,10.00,USD",
 			"5,2026-10-01T10:00:00Z,+12125550105,+13125550171,answered,5,60,,,,,,Lead,10.00,USD",
-			"6,2026-12-25T10:00:00Z,+12125550101,+13125550171,answered,5,60,,,,,,,,", // the touch was 96 days before
+			"6,2026-11-24T10:00:00Z,+12125550101,+13125550171,answered,5,60,,,,,,,,", // the touch was 96 days before
 		}).ok(t)
 		b.file("spend", []string{"source,from,until,amount,currency", "RADIO,2026-10-01,2026-10-02,5.00,USD"}).ok(t)
 		got := b.house.rowsOf("credit_for=call&model=last_touch")
@@ -282,12 +282,22 @@ func TestWhatAFileTellsOfACallIsCorrected(t *testing.T) {
 			",,,,,,2026-10-03T10:00:00Z,,":  "rated_at: needs csat or nps",
 			",,,,,5,2026-09-30T10:00:00Z,,": "rated_at: is before the call itself",
 			",,,,,,,2026-09-30T10:00:00Z,":  "called_back_at: is before the call itself",
+			",,,,,,,2199-10-03T10:00:00Z,":  "called_back_at: lies more than a day ahead",
 			",,,,,,,,+12125550101":          "referred_by: nobody sends themselves",
 			",,,,,,,,somebody":              "referred_by: ",
 		}
 		for line, want := range wrong {
 			if got := b.file("calls", []string{factColumns, at + line}); got.code != exitFailed || !strings.Contains(got.err, "line 2: "+want) {
 				t.Errorf("%s: got %d, %s, want %s", line, got.code, got.err, want)
+			}
+		}
+		for kind, lines := range map[string][2]string{ // a year mistyped
+			"calls":    {"call_id,started_at,from,tracking_number,outcome,ring_seconds,talk_seconds,source,medium,campaign", "9,2199-10-01T10:00:00Z,+12125550101,,answered,5,60,,,"},
+			"touches":  {touchColumns, "9,+12125550101,2199-10-01T10:00:00Z,google,,,,,,,"},
+			"outcomes": {"outcome_id,person,won_at", "9,+12125550101,2199-10-01T10:00:00Z"},
+		} {
+			if got := b.file(kind, lines[:]); got.code != exitFailed || !strings.Contains(got.err, "lies more than a day ahead") {
+				t.Errorf("%s of another century: got %d, %s", kind, got.code, got.err)
 			}
 		}
 		h.close()

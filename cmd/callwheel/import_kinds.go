@@ -17,6 +17,7 @@ import (
 // reading reads the columns of one line and gathers what is wrong with them.
 type reading struct {
 	report.Line
+	now time.Time
 	bad []callwheel.FieldError
 }
 
@@ -33,6 +34,10 @@ func (r *reading) instant(field string) *time.Time {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || at.Year() < 1970 || at.Year() > 2199 {
 		r.refuse(field, "must be an instant in RFC 3339 such as 2026-11-22T10:31:00Z")
+		return nil
+	}
+	if at.After(r.now.Add(24 * time.Hour)) {
+		r.refuse(field, "lies more than a day ahead")
 		return nil
 	}
 	at = at.UTC().Truncate(time.Microsecond)
@@ -172,7 +177,7 @@ type importedTouch struct {
 }
 
 func readTouch(line report.Line, now time.Time) (importedTouch, []callwheel.FieldError) {
-	r := reading{Line: line}
+	r := reading{Line: line, now: now}
 	t := attribution.ImportedTouch{
 		ID: r.Get("touch_id"), Person: r.Get("person"), At: r.moment("touched_at"), Source: r.Get("source"), Medium: r.Get("medium"),
 		Campaign: r.Get("campaign"), Term: r.Get("term"), Content: r.Get("content"), ClickID: r.Get("click_id"),
@@ -260,7 +265,7 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 				{Name: "referred_by"},
 			},
 			read: func(line report.Line) (scoring.Outcome, []callwheel.FieldError) {
-				r := reading{Line: line}
+				r := reading{Line: line, now: b.now()}
 				o := scoring.Outcome{
 					ID: r.Get("outcome_id"), Person: r.Get("person"),
 					LeadAt: r.instant("lead_at"), QualifiedAt: r.instant("qualified_at"), WonAt: r.instant("won_at"),
@@ -373,7 +378,7 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 				{Name: "referred_by"},
 			},
 			read: func(line report.Line) (importedCall, []callwheel.FieldError) {
-				return readCall(line, b.account.Currency)
+				return readCall(line, b.now(), b.account.Currency)
 			},
 			id:    func(c importedCall) string { return c.call.Ref },
 			check: b.checkCalls,
@@ -382,8 +387,8 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 	})
 }
 
-func readCall(line report.Line, home string) (importedCall, []callwheel.FieldError) {
-	r := reading{Line: line}
+func readCall(line report.Line, now time.Time, home string) (importedCall, []callwheel.FieldError) {
+	r := reading{Line: line, now: now}
 	var c importedCall
 	c.call.ImportedCall = telephony.ImportedCall{
 		Ref: r.Get("call_id"), StartedAt: r.moment("started_at"), From: r.Get("from"), TrackingNumber: r.Get("tracking_number"),
