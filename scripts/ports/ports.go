@@ -11,12 +11,21 @@ import (
 // of those may be somebody's connection when the server wants it back.
 const lowest, highest = 20000, 32000
 
-// Free is an address on this machine whose port nobody listens on.
+// given are the ports that were found before: nobody listens on them yet.
+var given = map[int]bool{}
+
+// Free is an address on this machine whose port nobody listens on, another each
+// time. It is not for use by several goroutines at once.
 func Free() string {
 	for {
-		address := fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest))
+		port := lowest + rand.IntN(highest-lowest)
+		if given[port] {
+			continue
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", port)
 		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
+			given[port] = true
 			return address
 		}
 	}
