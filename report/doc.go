@@ -187,7 +187,8 @@
 // within 30, 90 and 365 days after. For horizon h each sale is divided by the
 // model over the person's touches of the h days before it, earlier purchases
 // notwithstanding, and the parts of touches inside the range are added up: an
-// investment pays several times. complete says whether h days have passed since
+// investment pays several times. Milestones are those of the sale itself: the first
+// moments after the purchase before. complete says whether h days have passed since
 // the end of the range. Markov gives no sale to a touch and has none.
 //
 // # Momentum

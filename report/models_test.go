@@ -411,3 +411,39 @@ func TestMilestonesOfAnImportedOutcomeAreItsPersons(t *testing.T) {
 		}
 	})
 }
+
+// Where all that a person met and bought lies in the range, the longest horizon
+// divides each purchase as the report does, by every model that divides one.
+func TestAHorizonDividesAPurchaseAsTheReportDoes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		for i, from := range []string{"google", "mail", "fair", "Direct"} {
+			w.touch(fmt.Sprint("tch_", i), "+13125550001", fmt.Sprintf("2025-03-0%dT15:00:00Z", 2+i), "", from, "m", "")
+		}
+		w.ring("call_1", "+13125550001", "2025-03-02T16:00:00Z", "answered")
+		w.ring("call_2", "+13125550001", "2025-03-04T16:00:00Z", "answered")
+		w.untracked("call_1")
+		w.untracked("call_2")
+		w.dispose("call_1", "disp_lead", "2025-03-02T16:05:00Z")
+		w.dispose("call_2", "disp_qualified", "2025-03-04T16:05:00Z")
+		w.sell("sale_1", "call_2", "+13125550001", "2025-03-06T15:00:00Z", 100_00, "USD")
+		for _, model := range attribution.Models() {
+			q := report.Query{From: "2025-03-01", Until: "2025-03-11", Model: model, GroupBy: []report.Dimension{report.Source}}
+			if model == "shaped" {
+				q.With.Shape = "10/60/30"
+			}
+			a := w.roi(q)
+			if a.Totals.Horizons == nil && model != "markov" {
+				t.Errorf("%s: no horizons", model)
+			}
+			for _, r := range a.Rows {
+				if len(r.Horizons) == 0 {
+					continue
+				}
+				if h := r.Horizons[len(r.Horizons)-1]; h.Credit != r.Credit || amount(h.Revenue) != amount(r.Revenue) {
+					t.Errorf("%s, %s: %v %s in the report, %v %s within %d days", model, r.Name(report.Source), r.Credit, amount(r.Revenue), h.Credit, amount(h.Revenue), h.Days)
+				}
+			}
+		}
+	})
+}

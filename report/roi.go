@@ -32,7 +32,7 @@ func earnHorizons(ctx context.Context, db store.Querier, b *book, s *sheet, peri
 	if err != nil {
 		return err
 	}
-	p, err := loadPeople(ctx, db, s.qu.AccountID, who, scope{touches: touchesOfHorizon(period)})
+	p, err := loadPeople(ctx, db, s.qu.AccountID, who, scope{touches: touchesOfHorizon(period), stages: s.qu.model.Moments})
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,7 @@ func earnHorizons(ctx context.Context, db store.Querier, b *book, s *sheet, peri
 // bought.
 func (p *people) earn(b *book, s *sheet, period Period) {
 	list := p.conversions(ForSale, s.qu.account, b, horizonOf(period))
+	p.mark(list, s.qu, b)
 	for h, days := range horizonDays {
 		k := newCounter(b, s)
 		k.inside = &period
