@@ -236,10 +236,12 @@ const UntrackedSource = "untracked"
 
 // ImportedCall says what earned a call that was brought in. Source "" leaves the
 // question to us: the number may be bound to a source, or the caller's history
-// explain it.
+// explain it. Confidence is how sure it is that the source earned the call, above 0
+// and at most 1.
 type ImportedCall struct {
 	telephony.ImportedCall
 	Source, Medium, Campaign string
+	Confidence               float64
 }
 
 // call is what there is to judge.
@@ -259,7 +261,7 @@ func (c ImportedCall) told(sources map[string]Source) *Candidate {
 	}
 	s := sources[strings.ToLower(cleanText(c.Source, 4*maxName))]
 	return &Candidate{
-		SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign, Weight: 1, Evidence: []string{fileSays},
+		SourceID: s.ID, Source: s.Name, Medium: strings.ToLower(c.Medium), Campaign: c.Campaign, Weight: c.Confidence, Evidence: []string{fileSays},
 	}
 }
 
@@ -390,7 +392,7 @@ func (a Attribution) says(b Attribution) bool {
 	key := func(a Attribution) string {
 		told := Candidate{}
 		if t := a.told(); t != nil {
-			told = Candidate{SourceID: t.SourceID, Medium: t.Medium, Campaign: t.Campaign}
+			told = Candidate{SourceID: t.SourceID, Medium: t.Medium, Campaign: t.Campaign, Weight: t.Weight}
 		}
 		return fmt.Sprintf("%q", []string{
 			string(a.Verdict), string(a.Method), a.SourceID, a.Medium, a.Campaign, a.Term, a.Content, clickJSON(a.ClickIDs), a.LandingPage, a.Referrer,
@@ -410,7 +412,10 @@ func (l *Ledger) byFile(ctx context.Context, tx *store.Tx, call telephony.Call, 
 	if told.SourceID == "" {
 		return a, nil
 	}
-	a.Verdict, a.UntrackedWeight = BySource, 0
+	a.Verdict, a.Confidence, a.UntrackedWeight = BySource, told.Weight, left(told.Weight)
+	if a.Confidence < minConfidence {
+		a.Verdict = Ambiguous
+	}
 	a.Candidates, a.Why = append(a.Candidates, told), []string{fileSays}
 	touch, err := l.explains(ctx, tx, call, &told)
 	if err != nil || touch != nil {

@@ -360,11 +360,11 @@ func (v conversion) expected(goal Goal) []branch {
 		list = append(list, br)
 		rest -= weight
 	}
-	known := v.call.Verdict == "winner" || v.call.Verdict == "source"
+	named := v.call.Source != "" && v.call.Verdict != "untracked"
 	switch {
-	case len(list) == 0 && known && v.call.Source != "":
-		weight := min(1, max(0, v.call.Confidence))
-		list, rest = []branch{{weight: weight}}, 1-weight
+	case len(list) == 0 && named:
+		list = []branch{v.call.leading()}
+		rest = 1 - list[0].weight
 	case len(list) == 0 && goal == ForCall:
 		return untracked
 	case len(list) == 0:
@@ -374,6 +374,18 @@ func (v conversion) expected(goal Goal) []branch {
 		list = append(list, branch{weight: rest, untracked: true})
 	}
 	return list
+}
+
+// leading is the reading by which the source that the attribution names earned the
+// call, where no weights are kept: a number of that source, or a call that was
+// brought in.
+func (c *call) leading() branch {
+	br := branch{weight: min(1, max(0, c.Confidence))}
+	if !c.tracked() && c.TouchID == "" {
+		own := c.touch()
+		br.touch = &own
+	}
+	return br
 }
 
 // eligible returns the touches of the branch that may be credited: inside the

@@ -360,3 +360,55 @@ func sorted(list []string) string {
 	slices.Sort(list)
 	return strings.Join(list, "; ")
 }
+
+// What the other system was not sure of is divided as what came in is.
+func TestAFileTellsHowSureItsSourceIs(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		const columns = "call_id,started_at,from,tracking_number,outcome,talk_seconds,source,medium,campaign,confidence,value"
+		calls := []string{
+			columns,
+			"1,2026-10-01T10:00:00Z,+12125550101,+13125550171,answered,60,newsletter,email,nov,0.85,100.00", // with a touch that tells the same
+			"2,2026-10-01T11:00:00Z,+12125550102,+13125550171,answered,60,fair,event,,0.4,10.00",
+			"3,2026-10-01T12:00:00Z,+12125550103,+13125550171,answered,60,fair,event,,,1.00",
+		}
+		b.file("touches", []string{touchColumns, "1,+12125550101,2026-09-20T10:00:00Z,newsletter,email,nov,,,,,"}).ok(t)
+		b.file("calls", calls).ok(t)
+		for _, model := range []string{"last_non_direct", "linear", "w_shaped", "markov"} {
+			for reading, want := range map[string][]string{
+				"winner": {
+					"fair/event/(none): 1 calls, credit 1.000, 1.00", "newsletter/email/nov: 1 calls, credit 1.000, 100.00", "untracked/untracked/untracked: 1 calls, credit 1.000, 10.00",
+				},
+				"expected": {
+					"fair/event/(none): 1 calls, credit 1.400, 5.00", "newsletter/email/nov: 1 calls, credit 0.850, 85.00", "untracked/untracked/untracked: 1 calls, credit 0.750, 21.00",
+				},
+			} {
+				if got := b.house.rowsOf("credit_for=call&model=" + model + "&reading=" + reading); !slices.Equal(got, want) {
+					t.Errorf("%s, %s: got %q, want %q", model, reading, got, want)
+				}
+			}
+		}
+		verdict := func() string {
+			var explained struct{ Verdict string }
+			b.house.call(account.Manager, http.MethodGet, "/v1/calls/"+b.house.calls("caller=%2B12125550102")[0].ID+"/attribution", nil, &explained)
+			return explained.Verdict
+		}
+		is(t, "verdict", verdict(), "ambiguous")
+		if got := b.file("calls", calls).ok(t); !strings.Contains(got, " 0 new, ") || !strings.Contains(got, " 0 corrected") {
+			t.Errorf("again: %s", got)
+		}
+		calls[2] = strings.Replace(calls[2], "0.4", "0.9", 1)
+		if got := b.file("calls", calls).ok(t); !strings.Contains(got, " 1 corrected") {
+			t.Errorf("surer: %s", got)
+		}
+		is(t, "verdict", verdict(), "source")
+		for _, wrong := range []string{"fair,event,,0", "fair,event,,1.01", "fair,event,,NaN", "fair,event,,85 %", ",,,0.5", "untracked,,,0.5"} {
+			got := b.file("calls", []string{columns, "4,2026-10-01T12:00:00Z,+12125550104,+13125550171,answered,60," + wrong + ","})
+			if got.code != exitFailed || !strings.Contains(got.err, "confidence") {
+				t.Errorf("%s: exit %d, %s", wrong, got.code, got.err)
+			}
+		}
+		b.house.close()
+		nothingDiffers(t, command(t, b.environ, "replay"))
+	})
+}

@@ -98,6 +98,23 @@ func (r *reading) ppm(field string) *int64 {
 	return &n
 }
 
+// confidence reads how sure it is that the source earned the call; 1 where the
+// column is empty.
+func (r *reading) confidence(source string) float64 {
+	text := r.Get("confidence")
+	if text == "" {
+		return 1
+	}
+	share, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || !(share >= 1e-9 && share <= 1):
+		r.refuse("confidence", "must be above 0 and at most 1, such as 0.85")
+	case source == "" || strings.EqualFold(source, attribution.UntrackedSource):
+		r.refuse("confidence", "belongs to a source")
+	}
+	return math.Round(share*1e9) / 1e9
+}
+
 // money reads a decimal in the line's currency, the account's where it has none;
 // nil where the column is empty.
 func (r *reading) money(field, home string) *callwheel.Money {
@@ -363,6 +380,7 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 				{Name: "source"},
 				{Name: "medium"},
 				{Name: "campaign"},
+				{Name: "confidence"},
 				{Name: "agent"},
 				{Name: "tags"},
 				{Name: "disposition"},
@@ -395,6 +413,7 @@ func readCall(line report.Line, now time.Time, home string) (importedCall, []cal
 		Outcome: telephony.Outcome(strings.ToLower(r.Get("outcome"))), RingSeconds: r.seconds("ring_seconds"), TalkSeconds: r.seconds("talk_seconds"),
 	}
 	c.call.Source, c.call.Medium, c.call.Campaign = r.Get("source"), r.Get("medium"), r.Get("campaign")
+	c.call.Confidence = r.confidence(c.call.Source)
 	ended := c.call.StartedAt.Add(time.Duration(max(0, c.call.RingSeconds)+max(0, c.call.TalkSeconds)) * time.Second)
 	c.desk = scoring.ImportedDesk{
 		CallID: c.call.ID(), StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
