@@ -394,7 +394,7 @@ func (p *people) holder(s *sale) string {
 // netOf returns the sales among the rows, each with its refunds taken off its
 // value and, in proportion or as the refund says, off its margin.
 func netOf(rows map[string]*sale) []*sale {
-	refunds, margins := map[string]int64{}, map[string]int64{}
+	refunds, told, margins := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	for _, r := range rows {
 		of := rows[r.RefundOf]
 		if of == nil || r.Currency != of.Currency {
@@ -402,7 +402,8 @@ func netOf(rows map[string]*sale) []*sale {
 		}
 		refunds[of.ID] += abs(r.Value)
 		if r.Margin != nil {
-			margins[of.ID] += abs(*r.Margin)
+			told[of.ID] += abs(r.Value)
+			margins[of.ID] += *r.Margin // below 0 where a profit was taken back, above where a loss was
 		}
 	}
 	var list []*sale
@@ -412,10 +413,11 @@ func netOf(rows map[string]*sale) []*sale {
 		}
 		back := max(refunds[s.ID], s.Refunded)
 		if back > 0 && s.Margin != nil {
-			left := *s.Margin - margins[s.ID]
-			if margins[s.ID] == 0 && s.Value != 0 {
-				left = divide(*s.Margin, []float64{float64(s.Value-back) / float64(s.Value), float64(back) / float64(s.Value)})[0]
+			left := *s.Margin
+			if untold := back - told[s.ID]; untold > 0 && s.Value != 0 {
+				left = divide(left, []float64{float64(s.Value-untold) / float64(s.Value), float64(untold) / float64(s.Value)})[0]
 			}
+			left += margins[s.ID]
 			s.Margin = &left
 		}
 		s.Value -= back
