@@ -95,7 +95,7 @@ func callerOut(who account.Identity, c *scoring.Caller, touches []report.Touch) 
 		CallCount: c.CallCount, FirstCallAt: atPtr(c.FirstCall.Ptr()), LastCallAt: atPtr(c.LastCall.Ptr()),
 		LeadAt: atPtr(c.Milestones.LeadAt.Ptr()), QualifiedAt: atPtr(c.Milestones.QualifiedAt.Ptr()), WonAt: atPtr(c.Milestones.WonAt.Ptr()),
 		Calls: each(c.Calls, callerCallOut), Touches: each(touches, touchOut), Enquiries: each(c.Enquiries, enquiryOut(who)), Sales: each(c.Sales, saleOut), Values: c.Values, Feedback: each(c.Feedback, feedbackOut(who)),
-		Referred: each(c.Referred, sent), ReferredBy: each(c.ReferredBy, referral), History: each(c.History, judgementOut),
+		Referred: each(c.Referred, sent), ReferredBy: each(c.ReferredBy, referral), History: each(c.History, judgementOut(who)),
 	}
 }
 

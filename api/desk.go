@@ -215,7 +215,7 @@ func (s *Server) judgeDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return inPage(s, who, "history "+in.ID, history, in.Paging, judgementOut, func(j scoring.Judgement) string { return j.ID })
+		return inPage(s, who, "history "+in.ID, history, in.Paging, judgementOut(who), func(j scoring.Judgement) string { return j.ID })
 	})
 }
 
@@ -228,10 +228,19 @@ type judgementBody struct {
 	Detail map[string]any `json:"detail" doc:"Names as they were then, and ids of what was written"`
 }
 
-func judgementOut(j scoring.Judgement) judgementBody {
-	b := judgementBody{ID: j.ID, CallID: j.CallID, At: at(j.At.Time), Actor: j.Actor, Kind: j.Kind, Detail: map[string]any{}}
-	json.Unmarshal(j.Detail, &b.Detail) //nolint:errcheck // written by us as an object
-	return b
+// judgementOut writes an entry of a history. What people wrote down, and who sent
+// a caller, is told as the asking role may read it.
+func judgementOut(who account.Identity) func(scoring.Judgement) judgementBody {
+	return func(j scoring.Judgement) judgementBody {
+		b := judgementBody{ID: j.ID, CallID: j.CallID, At: at(j.At.Time), Actor: j.Actor, Kind: j.Kind, Detail: map[string]any{}}
+		json.Unmarshal(j.Detail, &b.Detail) //nolint:errcheck // written by us as an object
+		for _, name := range []string{"reason", "comment", "referred_by"} {
+			if text, told := b.Detail[name].(string); told {
+				b.Detail[name] = said(who, text)
+			}
+		}
+		return b
+	}
 }
 
 type markBody struct {

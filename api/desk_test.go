@@ -292,3 +292,40 @@ func TestListsArePagedAndEditedByETag(t *testing.T) {
 		t.Errorf("refused: got %v, want name, weight and max_level", got)
 	}
 }
+
+// What people wrote down, and who sent the caller, is kept in the history too.
+func TestMaskedRolesReadNoNumberInTheHistory(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := openDesk(t, db)
+		manager, agent := h.tokens[account.Manager], h.tokens[account.Agent]
+		h.ask(manager, "POST", "/v1/scorecards", `{"name":"Sales","criteria":[{"id":"greet","name":"Greeting","weight":1,"max_level":4}]}`).is(201)
+		score := h.ask(manager, "POST", "/v1/calls/call_1/scores", `{"scorecard":"Sales","marks":[{"criterion":"greet","level":1}]}`).is(201).json()
+		door := "/v1/calls/call_1/scores/" + score["id"].(string) + "/dispute"
+		h.ask(agent, "POST", door, `{"reason":"it was (212) 555-0143 who called"}`).is(201)
+		h.ask(manager, "PUT", door, `{"outcome":"upheld","comment":"no: 212 555 0144"}`).is(200)
+		desk := scoring.NewDesk(db, func() time.Time { return deskNow }, slog.New(slog.DiscardHandler), nil)
+		told := scoring.ImportedDesk{CallID: "call_1", At: deskNow, StartedAt: deskNow.Add(-time.Hour), From: "+13125550101", ReferredBy: "+12125550145"}
+		if _, _, err := desk.ImportDesks(context.Background(), account.Operator(h.account.ID), []scoring.ImportedDesk{told}); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/v1/calls/call_1/history", "/v1/callers/%2B13125550101"} {
+			for _, role := range []account.Role{account.Marketer, account.ReadOnly} {
+				got := h.ask(h.tokens[role], "GET", path, "").is(200).Body.String()
+				for _, number := range []string{"555-0143", "555 0144", "5550145"} {
+					if strings.Contains(got, number) {
+						t.Errorf("%s reads %s at %s: %s", role, number, path, got)
+					}
+				}
+				if !strings.Contains(got, `"outcome":"upheld"`) || !strings.Contains(got, "who called") {
+					t.Errorf("%s does not read what became of the dispute at %s: %s", role, path, got)
+				}
+			}
+			got := h.ask(agent, "GET", path, "").is(200).Body.String()
+			for _, number := range []string{"(212) 555-0143", "212 555 0144", "+12125550145"} {
+				if !strings.Contains(got, number) {
+					t.Errorf("an agent does not read %s at %s: %s", number, path, got)
+				}
+			}
+		}
+	})
+}
