@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -131,7 +132,8 @@ type soldMoment struct {
 
 // changedSales adds the days whose sales may differ: of sales and refunds
 // recorded since, the days of the sale and of its call; and of the calls that
-// have changed, the days of their sales.
+// have changed, the days of their sales, and those that their sales ever had: a
+// file may tell that one was made on another day, or not at all.
 func changedSales(ctx context.Context, q store.Querier, accountID string, zone *time.Location, since int64, calls []string, days map[string]bool) (ok bool, err error) {
 	var list []soldMoment
 	err = q.Select(ctx, &list, `
@@ -157,6 +159,21 @@ func changedSales(ctx context.Context, q store.Querier, accountID string, zone *
 		days[dayName(m.SoldAt, zone)] = true
 		if m.StartedAt != nil {
 			days[dayName(*m.StartedAt, zone)] = true
+		}
+	}
+	told, err := selectIn[string](ctx, q, accountID, calls, `SELECT detail FROM judgements WHERE account_id = ? AND call_id IN (?) AND kind = 'sold'`)
+	if err != nil {
+		return false, fmt.Errorf("read when the calls that changed had sold: %w", err)
+	}
+	for _, detail := range told {
+		var was struct {
+			SoldAt time.Time `json:"sold_at"`
+		}
+		if err := json.Unmarshal([]byte(detail), &was); err != nil {
+			return false, fmt.Errorf("read when the calls that changed had sold: %w", err)
+		}
+		if !was.SoldAt.IsZero() {
+			days[dayName(store.Micros(was.SoldAt), zone)] = true
 		}
 	}
 	return true, nil
