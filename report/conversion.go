@@ -253,15 +253,7 @@ func stageRank(stage string) int {
 // milestone is the first moment at which a person had reached a stage (its
 // rank), and the call that says so; ok is false when there is none.
 func (one *person) milestone(rank int, b *book, calls map[string]*call) (at int64, by *call, id string, ok bool) {
-	return one.milestoneAfter(noPrev, rank, b, calls)
-}
-
-// milestoneAfter is milestone for the first moment after another.
-func (one *person) milestoneAfter(after int64, rank int, b *book, calls map[string]*call) (at int64, by *call, id string, ok bool) {
 	try := func(t int64, c *call, source string) {
-		if t <= after {
-			return
-		}
 		if !ok || t < at || (t == at && source < id) {
 			at, by, id, ok = t, c, source, true
 		}

@@ -101,9 +101,10 @@
 //     the moments of becoming a lead and qualified, 10 in equal parts to the
 //     others. full_path: 22.5 each to these and the moment of winning. Weights on
 //     one touch add up; a moment that is not known, or older than every touch, is
-//     dropped; what is left is scaled to the whole. Of an imported outcome the
-//     moments are its own, otherwise they are the person's first ones after the
-//     conversion before.
+//     dropped; what is left is scaled to the whole. Moments are the person's first
+//     ones after the conversion before, told by calls that began after it, and those
+//     that an imported outcome states. A disposition tells of its stage and of those
+//     before it; a purchase tells that the person had won, nothing of the others.
 //   - time_decay: 2^(−age ÷ half-life), scaled, in elapsed time.
 //   - shapley: equally among the distinct channels of the path (the Shapley value
 //     of conversions by sets of channels). shapley_ordered tells the position of

@@ -105,12 +105,12 @@ func (p *people) mark(list []conversion, qu question, b *book) {
 			continue
 		}
 		for rank := range v.moments {
-			if at, _, _, ok := v.person.milestoneAfter(v.prev, rank+1, b, p.calls); ok {
+			if at, ok := v.person.momentAfter(v.prev, rank+1, b, p.calls); ok {
 				v.moments[rank] = at
 			}
 		}
 		if o := v.outcome; o != nil { // what it tells itself is of this conversion, also from before the last one
-			for rank, at := range []*int64{o.LeadAt, o.QualifiedAt, o.WonAt} {
+			for rank, at := range o.moments() {
 				if at != nil && (v.moments[rank] == noPrev || *at < v.moments[rank]) {
 					v.moments[rank] = *at
 				}
@@ -118,3 +118,35 @@ func (p *people) mark(list []conversion, qu question, b *book) {
 		}
 	}
 }
+
+// momentAfter is the first moment after another at which the person is said to
+// have reached a stage (its rank). A disposition of a later stage says so; that
+// the person bought says that they had won, not when they had become a lead or
+// qualified. What is said of a call that began no later than the other moment
+// belongs to what came before it, however late it is said.
+func (one *person) momentAfter(after int64, rank int, b *book, calls map[string]*call) (first int64, ok bool) {
+	try := func(t int64) {
+		if t > after && (!ok || t < first) {
+			first, ok = t, true
+		}
+	}
+	for _, g := range one.given {
+		if c := calls[g.CallID]; stageRank(b.outcomes[g.DispositionID].Stage) >= rank && (c == nil || c.StartedAt > after) {
+			try(g.At)
+		}
+	}
+	if rank == stageRank("won") {
+		for _, s := range one.sales {
+			try(s.SoldAt)
+		}
+	}
+	for _, o := range one.outcomes {
+		if at := o.moments()[rank-1]; at != nil {
+			try(*at)
+		}
+	}
+	return first, ok
+}
+
+// moments are those of becoming a lead, qualified and won; nil for unknown.
+func (o *outcome) moments() [3]*int64 { return [3]*int64{o.LeadAt, o.QualifiedAt, o.WonAt} }
