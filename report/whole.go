@@ -301,7 +301,8 @@ type unconverted struct {
 
 // unconverted lists the paths with a touch in the period that no conversion has
 // claimed, whenever it was. A path is what lies within the look-back before its
-// last touch.
+// last touch; what came after the period is not looked at, also where horizons
+// have it read.
 func (p *people) unconverted(qu question, b *book) []unconverted {
 	claimed := map[string]float64{}
 	around := Period{From: qu.period.From.Add(-qu.window), Until: qu.period.Until.Add(qu.window), Zone: qu.zone}
@@ -320,12 +321,12 @@ func (p *people) unconverted(qu question, b *book) []unconverted {
 		return min(1, len(p.persons[b].calls)) - min(1, len(p.persons[a].calls))
 	})
 	var list []unconverted
-	seen := map[string]bool{}
+	seen, until := map[string]bool{}, qu.period.Until.UnixMicro()
 	for _, name := range names {
 		one := p.persons[name]
 		var run []touch
 		for _, t := range one.touches {
-			if one.proofs[t.name] == nil || seen[t.id] || 1-claimed[t.id] < 1e-9 {
+			if t.at >= until || one.proofs[t.name] == nil || seen[t.id] || 1-claimed[t.id] < 1e-9 {
 				continue
 			}
 			seen[t.id] = true
