@@ -233,6 +233,12 @@ func TestHowTheWheelGoesOnByItself(t *testing.T) {
 	near(t, "engage", turn.Settles.Engage, 0.2*turn.Settles.Attract)
 	near(t, "delight", turn.Settles.Delight, 0.8075*turn.Settles.Engage/0.5)
 
+	// Asked until a month ahead it is the same wheel: those days have not been.
+	w.now = p.Until.UnixMicro()
+	m = MomentumPeriod{}
+	w.phases(&m, gainDays(180, 240), growthBase)
+	near(t, "stay, asked ahead", m.Phases.Turn.Stay, 0.5)
+
 	// With ten times the returns it turns by its own rates, and never settles.
 	many := growthBase
 	many.Repeats *= 10

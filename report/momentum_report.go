@@ -435,7 +435,7 @@ func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 			return
 		}
 	}
-	stay, n := w.stays(store.Micros(p.Until))
+	stay, n := w.stays(store.Micros(w.all(p).Until)) // in days ahead nobody can have stayed
 	if n < 10 {
 		return
 	}
