@@ -127,9 +127,9 @@
 // A sale belongs to a person, and a person comes from somewhere. origin tells
 // what was bought in the range by where its buyer first came from, whatever the
 // look-back: first purchases, repeat purchases, and what was bought by persons
-// who were sent (referrals), which stands where their referrer first came from,
-// and so on up to ten persons. What triggered a purchase is told by credit and
-// revenue beside it.
+// who were sent (referrals), which stands where their referrer first came from, at
+// or before the purchase, and so on up to ten persons. What triggered a purchase is
+// told by credit and revenue beside it.
 //
 // # Money
 //
@@ -146,7 +146,8 @@
 // ⌊S·i/n⌋ minor units: it sums exactly and every sub-range is a difference of
 // two such values. Spend for a single date replaces, on that date, what longer
 // spans give to the same source (where medium and campaign of the two agree or
-// are left open); it never adds to it. Spend can be told apart by source,
+// are left open); it never adds to it. Spend without a medium has the one that its
+// source had when the date began. Spend can be told apart by source,
 // medium, campaign and date only: grouped or filtered by anything else it is
 // null.
 //

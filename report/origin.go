@@ -160,6 +160,9 @@ func (o *origins) of(v conversion) (kind int, from share) {
 			one = o.known[r.Referrer]
 		}
 		for _, t := range one.touches {
+			if t.at > v.at {
+				break // what the referrer met later brought nobody before
+			}
 			if one != v.person && one.proofs[t.name] != nil {
 				return referredPurchase, share{touch: t}
 			}

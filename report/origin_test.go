@@ -92,3 +92,23 @@ func TestPurchasesAreToldByWhereTheirBuyersCameFrom(t *testing.T) {
 		compareFigures(t, "origin", asJSON.Bytes(), asCSV.String(), asTable.String())
 	})
 }
+
+// Ann sends Bob, who buys. Ann herself clicks an advertisement only a week later:
+// nothing came of that, whatever the range of the report.
+func TestAReferredPurchaseIsNotCreditedToWhatItsReferrerMetLater(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		ann, bob := "+13125550001", "+13125550002"
+		w.sell("s1", "", bob, "2025-03-05T10:00:00Z", 30_00, "USD")
+		w.refer(ann, bob, "2025-03-04T10:00:00Z")
+		w.touch("t1", ann, "2025-03-12T10:00:00Z", "", "google", "cpc", "")
+		for _, until := range []string{"2025-03-08", "2025-03-20"} {
+			a := w.roi(report.Query{From: "2025-03-01", Until: until, Origin: true, GroupBy: []report.Dimension{report.Source}})
+			for _, r := range a.Rows {
+				if name := r.Name(report.Source); name != report.ReferralRow && r.Origin.ReferredPurchases != 0 {
+					t.Errorf("until %s: %s brought %d referred purchases, want them from %s", until, name, r.Origin.ReferredPurchases, report.ReferralRow)
+				}
+			}
+		}
+	})
+}
