@@ -507,8 +507,10 @@ func (d *Desk) rollAccount(ctx context.Context, a account, now time.Time, most i
 	if err != nil {
 		return 0, err
 	}
+	// The oldest first: whether a call is its caller's first rests on the calls
+	// before it, and whose those were is remembered once their day is counted.
 	var stale []string
-	err = d.db.Select(ctx, &stale, `SELECT day_on FROM daily_marks WHERE account_id = ? AND rolled_at = 0 AND day_on < ? ORDER BY day_on DESC LIMIT ?`,
+	err = d.db.Select(ctx, &stale, `SELECT day_on FROM daily_marks WHERE account_id = ? AND rolled_at = 0 AND day_on < ? ORDER BY day_on LIMIT ?`,
 		a.ID, dayName(store.Micros(now), a.zone), most)
 	if err != nil {
 		return 0, err

@@ -296,3 +296,43 @@ func TestMovingOneCallTurnsAnotherIntoTheFirstOneOfItsCaller(t *testing.T) {
 		}
 	})
 }
+
+// Seventy-nine days are counted in two steps. A call turns out to be somebody
+// else's after the day of its caller's next call was counted, and before its own.
+func TestACallerWhoIsCorrectedMeanwhileIsNotForgotten(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.now = when("2025-05-20T12:00:00Z")
+		w.ring("call_1", "+13125550001", "2025-03-02T15:00:00Z", "answered")
+		w.ring("call_2", "+13125550001", "2025-05-10T15:00:00Z", "answered")
+		roll := func() {
+			t.Helper()
+			w.now = w.now.Add(time.Minute)
+			if _, err := w.desk.RollUp(context.Background(), w.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.now = w.now.Add(time.Hour)
+		roll()
+		w.exec(`UPDATE calls SET from_e164 = '+13125550002', updated_at = ? WHERE account_id = ? AND call_id = 'call_1'`, store.Micros(w.now), acct)
+		check := func(how string) {
+			t.Helper()
+			q := report.Query{From: "2025-03-01", Until: "2025-05-19", GroupBy: []report.Dimension{report.Month}, CreditFor: report.ForSale}
+			got := ""
+			for _, r := range w.attribution(q).Rows {
+				got += fmt.Sprintf("%s: %d of %d; ", r.Name(report.Month), r.FirstTime, r.Calls)
+			}
+			if want := "2025-03: 1 of 1; 2025-05: 1 of 1; "; got != want {
+				t.Errorf("%s: got %s, want %s", how, got, want)
+			}
+		}
+		check("corrected")
+		for range 3 {
+			roll()
+			check("counted")
+		}
+		w.now = w.now.Add(time.Hour)
+		roll()
+		check("an hour later")
+	})
+}
