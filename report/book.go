@@ -10,10 +10,10 @@ import (
 
 // book is the account's lists: what the ids in facts are called now.
 type book struct {
-	sources  map[string]string // by id
-	byName   map[string]string // folded name → the name as people write it
-	mediums  map[string]string // folded name → the source's own medium
-	renamed  map[string]string // folded former name → present name
+	sources  map[string]string  // by id
+	byName   map[string]string  // folded name → the name as people write it
+	mediums  map[string]mediums // folded name → the source's own medium
+	renamed  map[string]string  // folded former name → present name
 	pools    map[string]string
 	tags     map[string]string
 	agents   []agent
@@ -58,7 +58,7 @@ type formerName struct {
 
 func readBook(ctx context.Context, q store.Querier, accountID string) (*book, error) {
 	b := &book{
-		sources: map[string]string{}, byName: map[string]string{}, mediums: map[string]string{}, renamed: map[string]string{},
+		sources: map[string]string{}, byName: map[string]string{}, mediums: map[string]mediums{}, renamed: map[string]string{},
 		pools: map[string]string{}, tags: map[string]string{}, phones: map[string][]holding{}, outcomes: map[string]disposition{},
 	}
 	var sources, pools, tags []named
@@ -75,6 +75,10 @@ func readBook(ctx context.Context, q store.Querier, accountID string) (*book, er
 	if err == nil {
 		err = q.Select(ctx, &b.agents, `
 			SELECT agent_id, name, retired_at FROM agents WHERE account_id = ? ORDER BY created_at, agent_id`, accountID)
+	}
+	var had map[string]mediums
+	if err == nil {
+		had, err = readMediums(ctx, q, accountID)
 	}
 	var former []formerName
 	if err == nil {
@@ -95,7 +99,7 @@ func readBook(ctx context.Context, q store.Querier, accountID string) (*book, er
 	for _, s := range sources {
 		b.sources[s.ID] = s.Name
 		b.byName[fold(s.Name)] = s.Name
-		b.mediums[fold(s.Name)] = s.Medium
+		b.mediums[fold(s.Name)] = had[s.ID].orAlways(s.Medium)
 	}
 	for _, n := range former {
 		if name, ok := b.sources[n.SourceID]; ok && fold(name) != n.Folded {
@@ -117,6 +121,46 @@ func readBook(ctx context.Context, q store.Querier, accountID string) (*book, er
 		}
 	}
 	return b, nil
+}
+
+// mediums are those that a source had, the first one first.
+type mediums []struct {
+	SourceID string `db:"source_id"`
+	Medium   string `db:"medium"`
+	Since    int64  `db:"set_at"`
+}
+
+// readMediums reads which medium a source had since when, by the source's id.
+func readMediums(ctx context.Context, q store.Querier, accountID string) (map[string]mediums, error) {
+	var list mediums
+	err := q.Select(ctx, &list, `SELECT source_id, medium, set_at FROM source_mediums WHERE account_id = ? ORDER BY source_id, set_at`, accountID)
+	had := map[string]mediums{}
+	for i := range list {
+		id := list[i].SourceID
+		had[id] = append(had[id], list[i])
+	}
+	return had, err
+}
+
+// orAlways is the one medium of a source of which no other is known.
+func (m mediums) orAlways(medium string) mediums {
+	if len(m) == 0 {
+		m = make(mediums, 1)
+		m[0].Medium = medium
+	}
+	return m
+}
+
+// at is the medium at an instant: the latest that was set by then, else the first;
+// "" of no source.
+func (m mediums) at(at int64) string {
+	medium := ""
+	for i := range m {
+		if i == 0 || m[i].Since <= at {
+			medium = m[i].Medium
+		}
+	}
+	return medium
 }
 
 // fold is how names of sources, mediums and campaigns are compared.

@@ -127,7 +127,7 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 			if !one.explains(met, e, known) {
 				one.touches = append(one.touches, touch{
 					id: e.ID, at: e.At, name: e.Person, asked: true,
-					arrival: p.arrivals.of(arrival{sourceID: source.SourceID, source: e.Source, medium: cmp.Or(e.Medium, source.Medium), campaign: e.Campaign}),
+					arrival: p.arrivals.of(arrival{sourceID: source.SourceID, source: e.Source, medium: cmp.Or(e.Medium, source.mediums.at(e.At)), campaign: e.Campaign}),
 				})
 			}
 		}
@@ -138,7 +138,8 @@ func (p *people) addEnquiries(ctx context.Context, holders map[string][]*person,
 // namedSource is a source under one of its names.
 type namedSource struct {
 	formerName
-	Medium string `db:"medium"`
+	Medium  string `db:"medium"`
+	mediums mediums
 }
 
 // namedSources are sources by every folded name that they have or had last.
@@ -157,8 +158,13 @@ func readNamed(ctx context.Context, q store.Querier, accountID string) (namedSou
 	if err != nil {
 		return nil, fmt.Errorf("read names of sources: %w", err)
 	}
+	had, err := readMediums(ctx, q, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("read mediums of sources: %w", err)
+	}
 	known := namedSources{}
 	for _, n := range list {
+		n.mediums = had[n.SourceID].orAlways(n.Medium)
 		known[n.Folded] = n
 	}
 	return known, nil

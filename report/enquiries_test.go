@@ -146,3 +146,28 @@ func TestInSegmentsAnEnquiryBelongsToWhatItNames(t *testing.T) {
 		}
 	})
 }
+
+// A source had another medium until the third of March. What names the source and no
+// medium, spend and a form, goes with the calls of the time.
+func TestWhatNamesNoMediumHasTheOneThatItsSourceHadThen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.source("src_g", "Google", "paid search")
+		w.exec(`INSERT INTO source_mediums (account_id, source_id, set_at, medium) VALUES (?, 'src_g', 0, 'cpc')`, acct)
+		w.exec(`INSERT INTO source_mediums (account_id, source_id, set_at, medium) VALUES (?, 'src_g', ?, 'paid search')`, acct, store.Micros(when("2025-03-03T12:00:00Z")))
+		w.ring("call_1", "+13125550001", "2025-03-02T15:00:00Z", "answered")
+		w.bySource("call_1", "src_g", "Google", "cpc")
+		w.ring("call_2", "+13125550001", "2025-03-04T15:00:00Z", "answered")
+		w.bySource("call_2", "src_g", "Google", "paid search")
+		w.spend("line 1", "Google", "", "", "2025-03-01", "2025-03-06", 50_00)
+		w.ask("enq_1", "p", "2025-03-03T10:00:00Z", "google", "", "")
+		w.sell("s1", "", "p", "2025-03-05T10:00:00Z", 70_00, "USD")
+		a := w.roi(report.Query{From: "2025-03-01", Until: "2025-03-06", GroupBy: []report.Dimension{report.Medium}})
+		for medium, want := range map[string]string{"cpc": "30.00 brought 70.00", "paid search": "20.00 brought 0.00"} {
+			r := row(t, a, medium)
+			if got := amount(r.Spend) + " brought " + amount(r.Revenue); got != want {
+				t.Errorf("%s: got %s, want %s", medium, got, want)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -361,7 +362,7 @@ func addSpend(ctx context.Context, q store.Querier, b *book, s *sheet) error {
 		return fmt.Errorf("read spend: %w", err)
 	}
 	slices.SortFunc(rows, func(a, b spendRow) int { return strings.Compare(a.ID, b.ID) })
-	spans, daily, err := readSpans(rows, b)
+	spans, daily, err := readSpans(rows, b, s.qu.account.zone)
 	if err != nil {
 		return err
 	}
@@ -378,7 +379,7 @@ type spendSpan struct {
 	from   time.Time
 	n      int64
 	source string
-	medium string
+	medium func(date time.Time) string // "" when it has none
 }
 
 // among are the dates of the span among dates in a row.
@@ -388,7 +389,7 @@ func (one spendSpan) among(days []time.Time) []time.Time {
 	return days[first:max(first, min(dates(days[0], one.from)+one.n, last))]
 }
 
-func readSpans(rows []spendRow, b *book) (spans []spendSpan, daily map[string][]spendSpan, err error) {
+func readSpans(rows []spendRow, b *book, zone *time.Location) (spans []spendSpan, daily map[string][]spendSpan, err error) {
 	daily = map[string][]spendSpan{}
 	for _, r := range rows {
 		from, err := parseDate(r.From)
@@ -399,9 +400,12 @@ func readSpans(rows []spendRow, b *book) (spans []spendSpan, daily map[string][]
 		if err != nil {
 			return nil, nil, fmt.Errorf("read spend %s: %w", r.ID, err)
 		}
-		one := spendSpan{row: r, from: from, n: dates(from, until), source: b.source("", r.Source), medium: r.Medium}
-		if one.medium == "" {
-			one.medium = b.mediums[fold(one.source)]
+		one := spendSpan{row: r, from: from, n: dates(from, until), source: b.source("", r.Source)}
+		own := b.mediums[fold(one.source)]
+		always := cmp.Or(r.Medium, own.at(0))
+		one.medium = func(time.Time) string { return always }
+		if r.Medium == "" && len(own) > 1 {
+			one.medium = func(date time.Time) string { return own.at(store.Micros(dayStart(date, zone))) }
 		}
 		spans = append(spans, one)
 		if one.n == 1 {
@@ -415,12 +419,12 @@ func readSpans(rows []spendRow, b *book) (spans []spendSpan, daily map[string][]
 // share: the same source, and medium and campaign agree or are left open.
 func (one spendSpan) replaces(lump spendSpan) bool {
 	agree := func(a, b string) bool { return a == "" || b == "" || fold(a) == fold(b) }
-	return fold(one.source) == fold(lump.source) && agree(one.medium, lump.medium) && agree(one.row.Campaign, lump.row.Campaign)
+	return fold(one.source) == fold(lump.source) && agree(one.medium(one.from), lump.medium(one.from)) && agree(one.row.Campaign, lump.row.Campaign)
 }
 
 func (s *sheet) spendSpan(one spendSpan, days []time.Time, daily map[string][]spendSpan) {
 	var c cell
-	c.names[0], c.names[1], c.names[2] = one.source, orNone(one.medium), orNone(one.row.Campaign)
+	c.names[0], c.names[2] = one.source, orNone(one.row.Campaign)
 	shares := s.sharesOf(one)
 	absent := int64(-1)
 	for _, d := range days {
@@ -432,7 +436,7 @@ func (s *sheet) spendSpan(one spendSpan, days []time.Time, daily map[string][]sp
 		if one.n > 1 && slices.ContainsFunc(daily[name], func(day spendSpan) bool { return day.replaces(one) }) {
 			continue
 		}
-		c.at = store.Micros(dayStart(d, s.qu.zone))
+		c.names[1], c.at = orNone(one.medium(d)), store.Micros(dayStart(d, s.qu.zone))
 		lines := s.place(c)
 		if len(lines) == 0 {
 			continue
