@@ -222,10 +222,12 @@ func (s *sheet) costs(f *Figures, l *line) {
 	if !s.spendOK || !l.spendKnown || l.spendAbsent {
 		return
 	}
-	f.Spend = s.money(l.spend)
+	f.Spend, f.SpendProvisional = s.money(l.spend), l.provisional
+	if l.spend == 0 {
+		return // what cost nothing has no ratio
+	}
 	f.CostPerCall = s.per(l.spend, l.calls)
 	f.CostPerQualified = s.per(l.spend, l.qualified)
-	f.SpendProvisional = l.provisional
 	switch s.qu.CreditFor {
 	case ForLead:
 		f.CostPerLead = s.perCredit(l.spend, f.Credit)

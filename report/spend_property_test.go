@@ -202,6 +202,36 @@ func TestCostsOfLeadsAndSalesAreRatiosOfSums(t *testing.T) {
 	})
 }
 
+// A source that cost nothing has a spend of nothing; what a call or a sale of it
+// cost is not available.
+func TestWhatCostNothingHasNoCosts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.source("src_g", "Google Ads", "cpc")
+		w.ring("call_1", "+13125550001", "2025-03-03T10:00:00Z", "answered")
+		w.bySource("call_1", "src_g", "Google Ads", "cpc")
+		w.dispose("call_1", "disp_won", "2025-03-03T11:00:00Z")
+		w.sell("sale_1", "call_1", "+13125550001", "2025-03-04T10:00:00Z", 500_00, "USD")
+		w.spend("line 1", "Google Ads", "", "", "2025-03-01", "2025-04-01", 0)
+		for _, goal := range []report.Goal{report.ForLead, report.ForSale} {
+			got := w.roi(report.Query{From: "2025-03-01", Until: "2025-04-01", CreditFor: goal}).Totals
+			if amount(got.Spend) != "0.00" {
+				t.Errorf("%s: spend %s, want 0.00", goal, amount(got.Spend))
+			}
+			for name, cost := range map[string]*callwheel.Money{
+				"cost_per_call": got.CostPerCall, "cost_per_qualified": got.CostPerQualified, "cost_per_lead": got.CostPerLead, "cost_per_sale": got.CostPerSale,
+			} {
+				if cost != nil {
+					t.Errorf("%s: %s is %s, want it not available", goal, name, cost)
+				}
+			}
+			if got.ROI != nil || got.ROIMargin != nil || got.ROAS != nil {
+				t.Errorf("%s: roi %s, with margin %s, roas %s, want them not available", goal, num(got.ROI), num(got.ROIMargin), num(got.ROAS))
+			}
+		}
+	})
+}
+
 func TestRowsWithFewCallsAreNotRanked(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)

@@ -374,7 +374,7 @@ func (a *Attribution) spendNotes() []string {
 	}
 	note := fmt.Sprintf("spend is known for %d of %s; the total sets it against what all of them brought", known, several(int64(len(a.Rows)), "row"))
 	var alone []string
-	if sum.Qualified > 0 {
+	if sum.Qualified > 0 && spend.Micros != 0 {
 		alone = append(alone, "cost_per_qualified "+perCount(spend, sum.Qualified).String())
 	}
 	if roi, _ := returns(revenue, spend); roi != nil {
