@@ -524,6 +524,9 @@ func (t *tally) finish(w *wheel, s slice) Counts {
 	t.Prompt, t.Handled = t.prompt.sample(), t.handled.sample()
 	var daily weighed
 	for _, d := range s.Period.days() {
+		if dayStart(d.AddDate(0, 0, 1), s.Zone).After(s.Until) {
+			break // it is not over: it would look quiet
+		}
 		daily.add(t.daily[d.Format(dateFormat)], 1)
 	}
 	if one := daily.sample(); one.N >= 7 && one.Mean > 0 {
