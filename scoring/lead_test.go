@@ -246,3 +246,35 @@ func TestOnlyWhatWasKnownInTimeCounts(t *testing.T) {
 		}
 	})
 }
+
+// Sales are often dated by their day alone, which began before the call that
+// brought them. That is the outcome, and no fact that was known when it began.
+func TestWhatACallSoldIsNoFactBeforeIt(t *testing.T) {
+	each(t, func(s *scene) {
+		s.leads(acct, 400)
+		var qualified []string
+		s.ok(s.db.Select(ctx, &qualified, `SELECT call_id FROM call_desks WHERE account_id = ? AND disposition_id = 'disp_yes' ORDER BY call_id`, acct))
+		for _, id := range qualified {
+			s.exec(`INSERT INTO sales (account_id, sale_id, call_id, person, value_micros, currency, sold_at, recorded_at, recorded_by)
+				SELECT account_id, 'sale_' || call_id, call_id, from_e164, 1000000, 'USD', started_at - CAST(? AS BIGINT), started_at + CAST(? AS BIGINT), 'user_1'
+				FROM calls WHERE account_id = ? AND call_id = ?`, (6 * time.Hour).Microseconds(), (10 * time.Minute).Microseconds(), acct, id)
+		}
+		_, err := s.desk.RefitLeads(ctx, noon)
+		s.ok(err)
+		m, err := s.desk.LeadModel(ctx, acct, 0)
+		s.ok(err)
+		if m.Version != 1 || m.Positives != int64(len(qualified)) {
+			t.Fatalf("got %+v, want a model of %d qualified calls", m, len(qualified))
+		}
+		for _, factor := range m.Factors {
+			for _, l := range factor.Levels {
+				if l.Value == "customer" {
+					s.Errorf("%d calls of customers weigh %.2f in the model; nobody had bought before", l.Outcomes, l.Weight)
+				}
+			}
+		}
+		if *m.Judgement.AUC > 0.9 {
+			s.Errorf("AUC is %.2f: the model knew what became of the calls", *m.Judgement.AUC)
+		}
+	})
+}

@@ -265,11 +265,13 @@ type leadRow struct {
 }
 
 // leadColumns are the facts of calls. Source is the present name of what the
-// call was surely attributed to.
+// call was surely attributed to. Who bought before had bought, and was known to,
+// when the call began: a sale is often dated by its day alone, which began before
+// the call that brought it.
 const leadColumns = `
 	SELECT c.call_id, c.started_at, COALESCE(c.from_e164, '') AS caller, COALESCE(s.name, a.source, '') AS source, o.qualified,
 	       EXISTS (SELECT 1 FROM calls p WHERE p.account_id = c.account_id AND p.from_e164 = c.from_e164 AND p.direction = 'inbound' AND p.started_at < c.started_at) AS called_before,
-	       EXISTS (SELECT 1 FROM sales b WHERE b.account_id = c.account_id AND b.person = c.from_e164 AND b.refund_of = '' AND b.sold_at < c.started_at) AS bought_before
+	       EXISTS (SELECT 1 FROM sales b WHERE b.account_id = c.account_id AND b.person = c.from_e164 AND b.refund_of = '' AND b.sold_at < c.started_at AND b.recorded_at < c.started_at) AS bought_before
 	FROM calls c
 	LEFT JOIN call_desks k ON k.account_id = c.account_id AND k.call_id = c.call_id
 	LEFT JOIN dispositions o ON o.account_id = k.account_id AND o.disposition_id = k.disposition_id
