@@ -201,3 +201,96 @@ func TestAgreementOfACard(t *testing.T) {
 		s.kind("another account's card", err, callwheel.NotFound)
 	})
 }
+
+// A file may correct the score that it told; what an agent said of the one before,
+// and what became of that, stays.
+func TestADisputeOutlivesTheCorrectionOfAFile(t *testing.T) {
+	each(t, func(s *scene) {
+		s.call("call_1", ana)
+		tell := func(ppm *int64) bool {
+			s.Helper()
+			changed, _, err := s.desk.ImportDesks(ctx, boss, []scoring.ImportedDesk{{CallID: "call_1", At: noon.Add(-time.Hour), StartedAt: noon.Add(-time.Hour), ScorePPM: ppm}})
+			s.ok(err)
+			return changed[0]
+		}
+		scores := func() (list []string) {
+			s.Helper()
+			all, err := s.desk.Scores(ctx, acct, "call_1")
+			s.ok(err)
+			for _, x := range all {
+				text := fmt.Sprint(*x.Result.Score)
+				if !x.SupersededAt.IsZero() {
+					text += " superseded"
+				}
+				if x.Dispute != nil {
+					text += " " + string(x.Dispute.Outcome)
+				}
+				list = append(list, text)
+			}
+			slices.Sort(list)
+			return list
+		}
+		want := func(how string, want ...string) {
+			s.Helper()
+			if got := scores(); !slices.Equal(got, want) {
+				s.Errorf("%s: got %q, want %q", how, got, want)
+			}
+		}
+		tell(ptr(int64(400_000)))
+		all, err := s.desk.Scores(ctx, acct, "call_1")
+		s.ok(err)
+		_, _, err = s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), all[0].ID, "it was better")
+		s.ok(err)
+		_, _, err = s.desk.Resolve(ctx, s.by("call_1", "user_boss"), all[0].ID, scoring.Resolution{Outcome: scoring.Upheld})
+		s.ok(err)
+		if tell(ptr(int64(400_000))) {
+			s.Error("told as it stands, it changed")
+		}
+		want("told again", "40 upheld")
+		if !tell(ptr(int64(700_000))) || tell(ptr(int64(700_000))) {
+			s.Error("a correction changes something once")
+		}
+		want("corrected", "40 superseded upheld", "70")
+		if !tell(ptr(int64(800_000))) {
+			s.Error("a second correction changes nothing")
+		}
+		want("corrected again", "40 superseded upheld", "80")
+		if !tell(nil) || tell(nil) {
+			s.Error("a score that is taken back changes something once")
+		}
+		want("taken back", "40 superseded upheld")
+		v, err := s.desk.View(ctx, acct, "call_1")
+		s.ok(err)
+		if v.Score != nil {
+			s.Errorf("the call is scored %v, want not at all", *v.Score)
+		}
+		if !tell(ptr(int64(400_000))) {
+			s.Error("told once more, it changes nothing")
+		}
+		want("told once more", "40", "40 superseded upheld")
+	})
+}
+
+// The score that took the disputed one's place stands, however often the file is
+// read.
+func TestAChangedScoreOfAFileStaysChanged(t *testing.T) {
+	each(t, func(s *scene) {
+		s.call("call_1", ana)
+		told := []scoring.ImportedDesk{{CallID: "call_1", At: noon.Add(-time.Hour), StartedAt: noon.Add(-time.Hour), ScorePPM: ptr(int64(400_000))}}
+		_, _, err := s.desk.ImportDesks(ctx, boss, told)
+		s.ok(err)
+		all, err := s.desk.Scores(ctx, acct, "call_1")
+		s.ok(err)
+		_, _, err = s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), all[0].ID, "it was better")
+		s.ok(err)
+		_, _, err = s.desk.Resolve(ctx, s.by("call_1", "user_boss"), all[0].ID, scoring.Resolution{Outcome: scoring.Changed, Marks: []scoring.Mark{{Criterion: "score", Level: ptr(int64(900_000))}}})
+		s.ok(err)
+		changed, _, err := s.desk.ImportDesks(ctx, boss, told)
+		s.ok(err)
+		v, err := s.desk.View(ctx, acct, "call_1")
+		s.ok(err)
+		if changed[0] || v.Score == nil || *v.Score != 90 {
+			s.Errorf("the file again: changed %v, score %v; want nothing changed from 90", changed, v.Score)
+		}
+	})
+}

@@ -93,18 +93,28 @@ func importedCard(ctx context.Context, s *sitting) (Scorecard, error) {
 }
 
 // importScore gives the call the file's score, beside those of people, or takes
-// back what an import had given.
+// back what an import had given. One that was disputed is kept, as superseded: what
+// an agent said of it, and what became of that, stays.
 func importScore(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]verdict, error) {
-	standing, err := readScores(ctx, s.tx, selectScores+` AND s.call_id = ? AND s.scorer = ?`, s.AccountID, s.CallID, importer)
-	switch {
-	case err != nil:
+	standing, err := readScores(ctx, s.tx, selectScores+` AND s.call_id = ? AND s.scorer = ? ORDER BY s.score_id`, s.AccountID, s.CallID, importer)
+	if err != nil {
 		return nil, err
-	case len(standing) == 0 && one.ScorePPM == nil:
+	}
+	told := lastTold(standing)
+	switch {
+	case one.ScorePPM == nil && (told == nil || !told.SupersededAt.IsZero()):
 		return nil, nil
-	case len(standing) == 1 && one.ScorePPM != nil && standing[0].Levels["score"] == *one.ScorePPM && standing[0].ScoredAt.Equal(s.at):
+	case one.ScorePPM != nil && told != nil && told.Levels["score"] == *one.ScorePPM && told.ScoredAt.Equal(s.at):
 		return nil, nil
 	}
-	if _, err := s.tx.Exec(ctx, `DELETE FROM scores WHERE account_id = ? AND call_id = ? AND scorer = ?`, s.AccountID, s.CallID, importer); err != nil {
+	if _, err := s.tx.Exec(ctx, `
+		DELETE FROM scores WHERE account_id = ? AND call_id = ? AND scorer = ?
+		AND NOT EXISTS (SELECT 1 FROM score_disputes d WHERE d.account_id = scores.account_id AND d.score_id = scores.score_id)`,
+		s.AccountID, s.CallID, importer); err != nil {
+		return nil, err
+	}
+	if _, err := s.tx.Exec(ctx, `UPDATE scores SET superseded_at = ? WHERE account_id = ? AND call_id = ? AND scorer = ? AND superseded_at IS NULL`,
+		store.Micros(s.at), s.AccountID, s.CallID, importer); err != nil {
 		return nil, err
 	}
 	if one.ScorePPM == nil {
@@ -119,6 +129,19 @@ func importScore(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]
 		ID: callwheel.NewID("score"), CallID: s.CallID, Card: card, Scorer: importer, Levels: levels, Result: Total(card.Criteria, levels), ScoredAt: store.At(s.at),
 	}
 	return []verdict{newVerdict(scored, map[string]any{"score_id": given.ID, "score": given.Result.Score})}, s.keepScore(ctx, given)
+}
+
+// lastTold is the score that a file told last: the valid one, or one in whose place
+// somebody put another; nil for none, and for one that was taken back.
+func lastTold(scores []Score) *Score {
+	var told *Score
+	for i := range scores {
+		x := &scores[i]
+		if x.SupersededAt.IsZero() || x.Dispute != nil && x.Dispute.Outcome == Changed && (told == nil || !told.SupersededAt.IsZero()) {
+			told = x
+		}
+	}
+	return told
 }
 
 // importRatings keeps what the file says that the caller said, or corrects it.
