@@ -150,6 +150,9 @@ func giveCredit(ctx context.Context, db store.Querier, b *book, s, second *sheet
 		if err := readVisitors(ctx, db, qu.AccountID, period, who); err != nil {
 			return err
 		}
+		if err := readClaimants(ctx, db, qu, who); err != nil {
+			return err
+		}
 	}
 	matters := scope{
 		touches: reach{store.Micros(period.From.Add(-qu.window)), store.Micros(period.Until)}, doubt: qu.Reading == Expected,

@@ -30,6 +30,48 @@ func readVisitors(ctx context.Context, db store.Querier, accountID string, p Per
 	return readCallSeeds(ctx, db, accountID, reach{from, until}, s)
 }
 
+// around is when a conversion can have claimed a touch of the period, or one that
+// lies in the look-back before it.
+func (qu question) around() Period {
+	return Period{From: qu.period.From.Add(-qu.window), Until: qu.period.Until.Add(qu.window), Zone: qu.zone}
+}
+
+// readClaimants adds who converted before the period, or after it, and may have
+// claimed touches of visitors who are not known to be the same person. Those of
+// their own names bring their persons along.
+func readClaimants(ctx context.Context, db store.Querier, qu question, s seeds) error {
+	all := qu.around()
+	for _, p := range []Period{{From: all.From, Until: qu.period.From, Zone: qu.zone}, {From: qu.period.Until, Until: all.Until, Zone: qu.zone}} {
+		if qu.CreditFor != ForCall {
+			if err := addSeeds(ctx, db, qu.AccountID, qu.CreditFor, p, s); err != nil {
+				return err
+			}
+			continue
+		}
+		doubt, args := `a.visitor_id <> '' AND a.visitor_confidence > 0 AND a.visitor_confidence < ?`, []any{surelyVisitor}
+		if qu.Reading == Expected {
+			doubt, args = `a.candidates <> '' AND a.candidates <> '[]'`, nil
+		}
+		var list []struct {
+			ID      string `db:"call_id"`
+			Caller  string `db:"caller"`
+			Visitor string `db:"visitor_id"`
+		}
+		err := db.Select(ctx, &list, `
+			SELECT c.call_id, COALESCE(c.from_e164, '') AS caller, a.visitor_id
+			FROM calls c JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
+			WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound' AND `+doubt,
+			append([]any{qu.AccountID, store.Micros(p.From), store.Micros(p.Until)}, args...)...)
+		if err != nil {
+			return fmt.Errorf("read who else called: %w", err)
+		}
+		for _, c := range list {
+			s.addCall(c.ID, c.Caller, c.Visitor)
+		}
+	}
+	return nil
+}
+
 // cohort are the conversions that a model divides together: those that belong
 // to the same names of the call and the same span of time, as far as rows are
 // told apart by them.
@@ -305,8 +347,7 @@ type unconverted struct {
 // have it read.
 func (p *people) unconverted(qu question, b *book) []unconverted {
 	claimed := map[string]float64{}
-	around := Period{From: qu.period.From.Add(-qu.window), Until: qu.period.Until.Add(qu.window), Zone: qu.zone}
-	for _, v := range p.conversions(qu.CreditFor, qu.account, b, around) {
+	for _, v := range p.conversions(qu.CreditFor, qu.account, b, qu.around()) {
 		for _, br := range v.branches(qu) {
 			if br.untracked || br.touch != nil {
 				continue
