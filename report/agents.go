@@ -283,13 +283,13 @@ func (s *agentBook) answer(qu question, now time.Time) *Agents {
 	for _, one := range s.sums {
 		a.Rows = append(a.Rows, one.figures(qu.account.Currency))
 	}
-	s.judge(a.Rows)
 	slices.SortFunc(a.Rows, func(x, y AgentRow) int {
 		if c := strings.Compare(fold(x.Agent), fold(y.Agent)); c != 0 {
 			return c
 		}
 		return strings.Compare(x.AgentID, y.AgentID)
 	})
+	s.judge(a.Rows) // in their order: sums of fractions depend on it
 	a.Totals = s.total.figures(qu.account.Currency)
 	a.Totals.ScoreInterval = meanInterval(s.total.scoreSum, s.total.scoreSquares, a.Totals.Scored)
 	return a
