@@ -202,39 +202,35 @@ func legOut(l telephony.Leg) legBody {
 
 type callList struct {
 	Paging
-	From           time.Time `query:"from" doc:"Started at or after; RFC 3339"`
-	Until          time.Time `query:"until" doc:"Started before; RFC 3339"`
-	Source         string    `query:"source" maxLength:"200" doc:"Name or id, any case; untracked finds calls that no source is given"`
-	Medium         string    `query:"medium" maxLength:"200"`
-	Campaign       string    `query:"campaign" maxLength:"200"`
-	Outcome        string    `query:"outcome" enum:"answered,missed,voicemail,abandoned,busy,no-answer,failed,blocked" doc:"missed: nobody of the business spoke to the caller"`
-	Direction      string    `query:"direction" enum:"inbound,outbound"`
-	Tag            string    `query:"tag" maxLength:"200" doc:"Name or id"`
-	Agent          string    `query:"agent" maxLength:"200" doc:"Name or id"`
-	Disposition    string    `query:"disposition" maxLength:"200" doc:"Name or id"`
-	Qualified      string    `query:"qualified" enum:"true,false"`
-	FirstTime      string    `query:"first_time" enum:"true,false" doc:"Callers who are not identified are neither"`
-	Caller         string    `query:"caller" maxLength:"40" doc:"E.164, or a kind such as anonymous"`
-	TrackingNumber string    `query:"tracking_number" maxLength:"40" doc:"E.164"`
-	PoolID         string    `query:"pool_id" maxLength:"200"`
-	MinTalkSeconds int64     `query:"min_talk_seconds" minimum:"0"`
-	Scored         string    `query:"scored" enum:"true,false"`
-	Momentum       string    `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,repeats" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until; the other filters narrow them"`
-	Baseline       string    `query:"baseline" maxLength:"200" doc:"With momentum: the baseline whose yardsticks are meant; without it the present one's"`
-	Q              string    `query:"q" maxLength:"200" doc:"A text in the caller's number, name or city, or in a note, as it stands"`
+	ListRange
+	Source         string `query:"source" maxLength:"200" doc:"Name or id, any case; untracked finds calls that no source is given"`
+	Medium         string `query:"medium" maxLength:"200"`
+	Campaign       string `query:"campaign" maxLength:"200"`
+	Outcome        string `query:"outcome" enum:"answered,missed,voicemail,abandoned,busy,no-answer,failed,blocked" doc:"missed: nobody of the business spoke to the caller"`
+	Direction      string `query:"direction" enum:"inbound,outbound"`
+	Tag            string `query:"tag" maxLength:"200" doc:"Name or id"`
+	Agent          string `query:"agent" maxLength:"200" doc:"Name or id"`
+	Disposition    string `query:"disposition" maxLength:"200" doc:"Name or id"`
+	Qualified      string `query:"qualified" enum:"true,false"`
+	FirstTime      string `query:"first_time" enum:"true,false" doc:"Callers who are not identified are neither"`
+	Caller         string `query:"caller" maxLength:"40" doc:"E.164, or a kind such as anonymous"`
+	TrackingNumber string `query:"tracking_number" maxLength:"40" doc:"E.164"`
+	PoolID         string `query:"pool_id" maxLength:"200"`
+	MinTalkSeconds int64  `query:"min_talk_seconds" minimum:"0"`
+	Scored         string `query:"scored" enum:"true,false"`
+	Momentum       string `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,repeats" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until; the other filters narrow them"`
+	Baseline       string `query:"baseline" maxLength:"200" doc:"With momentum: the baseline whose yardsticks are meant; without it the present one's"`
+	Q              string `query:"q" maxLength:"200" doc:"A text in the caller's number, name or city, or in a note, as it stands"`
 }
 
 // query reads the filters as the asking role may use them.
 func (in *callList) query(who account.Identity) (report.CallQuery, error) {
 	q := report.CallQuery{
-		From: in.From, Until: in.Until, Source: in.Source, Medium: in.Medium, Campaign: in.Campaign, Outcome: in.Outcome,
+		Source: in.Source, Medium: in.Medium, Campaign: in.Campaign, Outcome: in.Outcome,
 		Direction: in.Direction, Tag: in.Tag, Agent: in.Agent, Disposition: in.Disposition,
 		Qualified: truth(in.Qualified), FirstTime: truth(in.FirstTime), Scored: truth(in.Scored),
 		PoolID: in.PoolID, Text: in.Q, CallersHidden: !who.May(account.SeeCallers), Limit: in.Limit,
 		Momentum: in.Momentum, Baseline: in.Baseline,
-	}
-	if !in.From.IsZero() && !in.Until.IsZero() && !in.From.Before(in.Until) {
-		return q, callwheel.InvalidField("until", "must be after from")
 	}
 	if in.MinTalkSeconds > 0 {
 		q.MinTalkSeconds = &in.MinTalkSeconds
@@ -343,6 +339,9 @@ func (s *Server) callDoors() {
 func (s *Server) listCalls(ctx context.Context, who account.Identity, in *callList) (*listed[callBody], error) {
 	q, err := in.query(who)
 	if err != nil {
+		return nil, err
+	}
+	if q.From, q.Until, err = s.span(ctx, who, in.ListRange); err != nil {
 		return nil, err
 	}
 	q.Now = s.now()

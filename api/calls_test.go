@@ -180,7 +180,26 @@ func TestCallsAreListedFilteredAndExported(t *testing.T) {
 		count("caller=%2B12125550143&tracking_number=%2B13125550171", 60)
 		count("qualified=true", 0)
 		l.ask(owner, "GET", "/v1/calls?outcome=great", "").is(422)
-		l.ask(owner, "GET", "/v1/calls?from=yesterday", "").is(422)
+		// A date is that of the account's zone, New York: its 20th begins at 05:00 UTC.
+		l.tell(l.board, "CAnight", "+12125550144", telephony.NoAnswer, time.Date(2026, 11, 20, 4, 59, 59, 0, time.UTC))
+		l.tell(l.board, "CAmorning", "+12125550144", telephony.NoAnswer, time.Date(2026, 11, 20, 5, 0, 0, 0, time.UTC))
+		count("caller=%2B12125550144&from=2026-11-20", 1)
+		count("caller=%2B12125550144&until=2026-11-20", 1)
+		count("caller=%2B12125550144&from=2026-11-19&until=2026-11-21", 2)
+		count("caller=%2B12125550144&from=2026-11-20T07:00:00+02:00", 1) // a plus sign that was not escaped
+		l.run(`DELETE FROM calls WHERE from_e164 = '+12125550144'`)
+		for _, door := range []string{"/v1/calls", "/v1/enquiries", "/v1/scorecards/card_x/agreement", "/v1/reports/roi", "/v1/reports/momentum"} {
+			for text, want := range map[string]string{
+				"yesterday":            "must be a date such as 2026-01-31 or an instant such as 2026-01-31T09:00:00Z",
+				"2026-13-01":           "must be a date such as 2026-01-31 or an instant such as 2026-01-31T09:00:00Z",
+				"0001-01-01":           "must lie in the years 1900 to 2999",
+				"9999-12-31T00:00:00Z": "must lie in the years 1900 to 2999",
+			} {
+				if got := l.ask(owner, "GET", door+"?from="+text, "").is(422).Body.String(); !strings.Contains(got, want) {
+					t.Errorf("%s from %s: got %s, want %q", door, text, got, want)
+				}
+			}
+		}
 		l.ask(owner, "GET", "/v1/calls?nonsense=1", "").is(422)
 
 		table := l.ask(owner, "GET", "/v1/calls", "", "Accept", "text/csv").is(200)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/callwheel/callwheel/account"
 	"github.com/callwheel/callwheel/scoring"
@@ -63,8 +62,7 @@ type enquiryPost struct {
 
 type enquiryList struct {
 	Paging
-	From  time.Time `query:"from" doc:"Only from this instant on; RFC 3339"`
-	Until time.Time `query:"until" doc:"Only before this instant; RFC 3339"`
+	ListRange
 }
 
 // enquiryPosition is where a page of enquiries ends.
@@ -83,8 +81,12 @@ func (s *Server) enquiryDoors() {
 		if _, err := s.readCursor(who, "enquiries", in.Paging, &after); err != nil {
 			return nil, err
 		}
+		from, until, err := s.span(ctx, who, in.ListRange)
+		if err != nil {
+			return nil, err
+		}
 		rows, err := s.desk.Enquiries(ctx, who.AccountID, scoring.EnquiryPage{
-			From: in.From, Until: in.Until, AfterAt: after.At, AfterID: after.ID, Limit: in.Limit + 1,
+			From: from, Until: until, AfterAt: after.At, AfterID: after.ID, Limit: in.Limit + 1,
 		})
 		if err != nil {
 			return nil, err

@@ -203,16 +203,68 @@ func fieldErrors(err error) []callwheel.FieldError {
 		name, message, _ := strings.Cut(rest, ": ")
 		return []callwheel.FieldError{{Field: join(field, name), Message: message}}
 	}
-	message := d.Message
-	if strings.HasPrefix(message, "json: ") || strings.HasPrefix(message, "parsing time") {
-		message = "cannot be read as what it should be"
+	return []callwheel.FieldError{{Field: field, Message: forPeople(d.Message)}}
+}
+
+// inOurWords is what we say for what huma says.
+var inOurWords = map[string]string{
+	"expected string to be RFC 3339 date":      "must be a date such as 2026-01-31",
+	"expected string to be RFC 3339 date-time": "must be an instant such as 2026-01-31T09:00:00Z",
+	"expected boolean":                         "must be true or false",
+	"expected integer":                         "must be a whole number",
+	"expected number":                          "must be a number",
+	"expected string":                          "must be a text",
+	"expected array":                           "must be a list",
+	"expected object":                          "must be an object",
+	"invalid boolean":                          "must be true or false",
+	"invalid integer":                          "must be a whole number",
+	"invalid float":                            "must be a number",
+	"unexpected property":                      "is not a field of this",
+}
+
+// ourBeginnings is the same of messages that go on with a figure or with words,
+// and what stands behind those.
+var ourBeginnings = []struct{ theirs, ours, unit string }{
+	{"expected string to be ", "must be ", ""},
+	{"expected value to be ", "must be ", ""},
+	{"expected number >= ", "must be at least ", ""},
+	{"expected number <= ", "must be at most ", ""},
+	{"expected number > ", "must be above ", ""},
+	{"expected number < ", "must be below ", ""},
+	{"expected length <= ", "must have at most ", " characters"},
+	{"expected length >= ", "must have at least ", " characters"},
+	{"expected array length <= ", "must have at most ", " items"},
+	{"expected array length >= ", "must have at least ", " items"},
+}
+
+// forPeople says what huma found in words for a person.
+func forPeople(message string) string {
+	if ours, ok := inOurWords[message]; ok {
+		return ours
 	}
-	for _, begin := range []string{"expected string to be ", "expected value to be "} {
-		if rest, ok := strings.CutPrefix(message, begin); ok {
-			message = "must be " + rest
+	for _, begin := range []string{"json: ", "parsing time", "invalid date/time"} {
+		if strings.HasPrefix(message, begin) { // Go's words, layouts and types
+			return "cannot be read as what it should be"
 		}
 	}
-	return []callwheel.FieldError{{Field: field, Message: message}}
+	for _, b := range ourBeginnings {
+		if rest, ok := strings.CutPrefix(message, b.theirs); ok {
+			return b.ours + plain(rest) + b.unit
+		}
+	}
+	return message
+}
+
+// plain writes a bound as people do (1000000, not 1e+06), and a list of words
+// without quotes around it.
+func plain(text string) string {
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	if words, ok := between(text, `one of "`, `"`); ok {
+		return "one of " + words
+	}
+	return text
 }
 
 func between(s, before, after string) (string, bool) {

@@ -6,17 +6,43 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/callwheel/callwheel/account"
+	"github.com/callwheel/callwheel/report"
 )
 
 // maxLimit is the longest page.
 const maxLimit = 500
+
+// ListRange is embedded in the input of lists of what happened in a range of time.
+type ListRange struct {
+	From  string `query:"from" maxLength:"40" doc:"Only from here on: an instant, or a date of the account's zone (the first instant of that day)" example:"2026-01-31"`
+	Until string `query:"until" maxLength:"40" doc:"Only before: an instant, or the first instant of a date" example:"2026-02-28T09:00:00Z"`
+}
+
+// span reads a range in the account's zone; an end that is not given is the zero
+// time.
+func (s *Server) span(ctx context.Context, who account.Identity, in ListRange) (from, until time.Time, err error) {
+	if in == (ListRange{}) {
+		return from, until, nil
+	}
+	a, err := s.accounts.Get(ctx, who.AccountID)
+	if err != nil {
+		return from, until, err
+	}
+	zone, err := time.LoadLocation(a.TZ)
+	if err != nil {
+		return from, until, fmt.Errorf("the account's zone: %w", err)
+	}
+	return report.Bounds(in.From, in.Until, zone)
+}
 
 // Paging is embedded in the input of every list.
 type Paging struct {

@@ -237,8 +237,12 @@ func (q *MomentumQuery) check() error {
 	}
 	if q.Baseline != "" && q.Baseline != yearAgo && !isBaselineID(q.Baseline) {
 		from, until, ok := strings.Cut(q.Baseline, "/")
-		if wrong := checkRange(from, until, ""); !ok || from == "" || until == "" || len(wrong) > 0 {
+		wrong := checkRange(from, until, "")
+		switch {
+		case !ok || from == "" || until == "":
 			bad = append(bad, callwheel.FieldError{Field: "baseline", Message: "must be the id of a baseline, year_ago, or two dates or instants with a slash, such as 2026-01-01/2026-04-01"})
+		case len(wrong) > 0:
+			bad = append(bad, callwheel.FieldError{Field: "baseline", Message: "the two with the slash: each " + wrong[0].Message})
 		}
 	}
 	return callwheel.InvalidFields(bad)

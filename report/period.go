@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/callwheel/callwheel"
@@ -26,14 +27,25 @@ func (p Period) contains(us int64) bool {
 // dateFormat is how a calendar date is written everywhere.
 const dateFormat = "2006-01-02"
 
+// The years that dates and ends of ranges may lie in: beyond them are typing
+// mistakes.
+const firstYear, lastYear = 1900, 2999
+
 // parseDate reads YYYY-MM-DD as a date without a zone: midnight UTC stands for
-// it in calendar arithmetic only.
+// it in calendar arithmetic only. Errors have kind Invalid and say what is allowed.
 func parseDate(text string) (time.Time, error) {
 	d, err := time.Parse(dateFormat, text)
-	if err != nil || d.Year() < 1900 || d.Year() > 2999 {
-		return time.Time{}, callwheel.Errorf(callwheel.Invalid, "%q is not a date such as 2026-03-31", clip(text))
+	if err != nil {
+		return time.Time{}, callwheel.Errorf(callwheel.Invalid, "must be a date such as 2026-01-31")
 	}
-	return d, nil
+	return d, checkYear(d)
+}
+
+func checkYear(t time.Time) error {
+	if t.Year() < firstYear || t.Year() > lastYear {
+		return callwheel.Errorf(callwheel.Invalid, "must lie in the years %d to %d", firstYear, lastYear)
+	}
+	return nil
 }
 
 // dateOf returns the calendar date of an instant in a zone, as parseDate would.
@@ -154,20 +166,46 @@ func weekName(date time.Time) string {
 }
 
 // bound reads one end of a range: an instant (RFC 3339) or a date, which means
-// the first instant of that day in the zone.
+// the first instant of that day in the zone. Errors have kind Invalid and say what
+// is allowed.
 func bound(text string, zone *time.Location) (time.Time, error) {
-	if len(text) == len(dateFormat) {
-		d, err := parseDate(text)
-		if err != nil {
+	if d, err := time.Parse(dateFormat, text); err == nil {
+		if err := checkYear(d); err != nil {
 			return time.Time{}, err
 		}
 		return dayStart(d, zone), nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || t.Year() < 1900 || t.Year() > 2999 {
-		return time.Time{}, callwheel.Errorf(callwheel.Invalid, "%q is neither an instant such as 2026-03-31T00:00:00Z nor a date such as 2026-03-31", clip(text))
+	// A plus sign that a query did not escape arrives as a space.
+	t, err := time.Parse(time.RFC3339Nano, strings.Replace(text, " ", "+", 1))
+	if err != nil {
+		return time.Time{}, callwheel.Errorf(callwheel.Invalid, "must be a date such as 2026-01-31 or an instant such as 2026-01-31T09:00:00Z")
+	}
+	if err := checkYear(t); err != nil {
+		return time.Time{}, err
 	}
 	return t.UTC().Truncate(time.Microsecond), nil
+}
+
+// Bounds reads the ends of the range of a list as reports read theirs, in the zone
+// whose days are meant; an end that is not given is the zero time. Errors have kind
+// Invalid and name from or until.
+func Bounds(from, until string, zone *time.Location) (start, end time.Time, err error) {
+	var bad []callwheel.FieldError
+	read := func(field, text string) (t time.Time) {
+		if text == "" {
+			return t
+		}
+		t, err := bound(text, zone)
+		if err != nil {
+			bad = append(bad, callwheel.FieldError{Field: field, Message: err.Error()})
+		}
+		return t
+	}
+	start, end = read("from", from), read("until", until)
+	if len(bad) == 0 && from != "" && until != "" && !start.Before(end) {
+		bad = append(bad, callwheel.FieldError{Field: "until", Message: "must be after from"})
+	}
+	return start, end, callwheel.InvalidFields(bad)
 }
 
 // instant writes an instant as every answer does: RFC 3339, UTC, microseconds.
