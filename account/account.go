@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"time"
@@ -138,6 +139,22 @@ func (d *Directory) Create(ctx context.Context, p AccountParams) (Account, error
 	return a, nil
 }
 
+// marginRateProblem is what is wrong with a margin rate that is none.
+const marginRateProblem = "must be a share of revenue from 0 to 1, such as 0.35 for 35 %"
+
+// MarginPPM turns a margin rate into millionths; nil stays nil. It fails with kind
+// Invalid for one that is not from 0 to 1.
+func MarginPPM(rate *float64) (*int64, error) {
+	if rate == nil {
+		return nil, nil //nolint:nilnil // not known is a value here
+	}
+	if !(*rate >= 0 && *rate <= 1) {
+		return nil, callwheel.InvalidField("margin_rate", "%s", marginRateProblem)
+	}
+	ppm := int64(math.Round(*rate * 1e6))
+	return &ppm, nil
+}
+
 // Get returns an account, or fails with kind NotFound.
 func (d *Directory) Get(ctx context.Context, accountID string) (Account, error) {
 	a, err := selectAccount(ctx, d.db, accountID, "")
@@ -245,7 +262,7 @@ func (a Account) validate() error {
 		refuse("currency", "is not an upper-case ISO 4217 code such as USD")
 	}
 	if a.MarginPPM != nil && (*a.MarginPPM < 0 || *a.MarginPPM > 1_000_000) {
-		refuse("margin_rate", "must be between 0 and 1")
+		refuse("margin_rate", marginRateProblem)
 	}
 	if a.Destination != "" && !e164.MatchString(a.Destination) {
 		refuse("destination", "must be a phone number in E.164, such as +13125550171")

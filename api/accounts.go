@@ -3,10 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"net/http"
 
-	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/account"
 )
 
@@ -52,7 +50,7 @@ type accountPatch struct {
 		Name                   *string           `json:"name,omitempty"`
 		TZ                     *string           `json:"tz,omitempty"`
 		Currency               *string           `json:"currency,omitempty"`
-		MarginRate             optional[float64] `json:"margin_rate,omitempty"`
+		MarginRate             optional[float64] `json:"margin_rate,omitempty" doc:"Share of revenue that is margin, 0 to 1 (0.35 for 35 %), or null: not known"`
 		Destination            optional[string]  `json:"destination,omitempty" doc:"E.164, or null for none"`
 		RecordingPolicy        *string           `json:"recording_policy,omitempty" enum:"announce,silent"`
 		RecordingRetentionDays *int64            `json:"recording_retention_days,omitempty" minimum:"1" maximum:"3650"`
@@ -70,7 +68,7 @@ func (in *accountPatch) change() (account.AccountChange, error) {
 		JournalRetentionDays:   in.Body.JournalRetentionDays,
 	}
 	if in.Body.MarginRate.Present {
-		ppm, err := toPPM(in.Body.MarginRate.Value)
+		ppm, err := account.MarginPPM(in.Body.MarginRate.Value)
 		if err != nil {
 			return ch, err
 		}
@@ -87,18 +85,6 @@ func (in *accountPatch) change() (account.AccountChange, error) {
 		ch.Destination = &e164
 	}
 	return ch, nil
-}
-
-// toPPM turns a rate into millionths.
-func toPPM(rate *float64) (*int64, error) {
-	if rate == nil {
-		return nil, nil //nolint:nilnil // null is a value here
-	}
-	if *rate < 0 || *rate > 1 {
-		return nil, callwheel.InvalidField("margin_rate", "must be between 0 and 1")
-	}
-	ppm := int64(math.Round(*rate * 1e6))
-	return &ppm, nil
 }
 
 type providerPut struct {

@@ -2,6 +2,7 @@ package scoring
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/callwheel/callwheel"
@@ -15,7 +16,7 @@ type Outcome struct {
 	ID                         string // the other system's
 	Person                     string // any stable string: an E.164 number, a hashed address
 	LeadAt, QualifiedAt, WonAt *time.Time
-	Value, Margin              *callwheel.Money
+	Value, Margin              *callwheel.Money // without WonAt: what is expected, which counts nowhere
 	Refunded                   *callwheel.Money // what was given back of Value, and its part of Margin with it
 	ReferredBy                 string           // the number of who sent the person, "" for nobody; the person is then a number too
 }
@@ -36,10 +37,11 @@ func (o Outcome) Check() []callwheel.FieldError {
 	if o.LeadAt == nil && o.QualifiedAt == nil && o.WonAt == nil {
 		refuse("lead_at", "an outcome needs lead_at, qualified_at or won_at")
 	}
-	if o.Value != nil && (o.Value.Micros < 0 || o.Value.Micros > maxValue) {
-		refuse("value", "must be from 0 to 1000000000")
+	bad = append(bad, o.outOfOrder()...)
+	bad = append(bad, checkWorth(o.Value, o.Margin, o.Refunded)...)
+	if o.WonAt == nil && o.Refunded != nil && o.Refunded.Micros > 0 {
+		refuse("refunded", "needs won_at: nothing is given back of what was not sold")
 	}
-	bad = append(bad, checkRest(o.Value, o.Margin, o.Refunded)...)
 	if o.ReferredBy != "" {
 		from, problem := mustPhone(o.ReferredBy)
 		if problem != "" {
@@ -54,6 +56,27 @@ func (o Outcome) Check() []callwheel.FieldError {
 		}
 	}
 	return bad
+}
+
+// outOfOrder refuses a stage that came before an earlier one. A day is allowed:
+// many systems know of the later stages only the date, which their exports write as
+// its midnight.
+func (o Outcome) outOfOrder() []callwheel.FieldError {
+	type stage struct {
+		field string
+		at    *time.Time
+	}
+	var before *stage
+	for _, s := range []stage{{"lead_at", o.LeadAt}, {"qualified_at", o.QualifiedAt}, {"won_at", o.WonAt}} {
+		if s.at == nil {
+			continue
+		}
+		if before != nil && s.at.Before(before.at.Add(-slack)) {
+			return []callwheel.FieldError{{Field: s.field, Message: fmt.Sprintf("is more than a day before %s: correct one of them, or leave %s empty where it is not known", before.field, before.field)}}
+		}
+		before = &s
+	}
+	return nil
 }
 
 // first is the earliest moment that the outcome tells.

@@ -93,19 +93,60 @@ func (n NewSale) check() error {
 	case n.Value.Micros <= 0:
 		refuse("value", "must be above 0; a refund is written as a sale with refund_of")
 	case n.Value.Micros > maxValue:
-		refuse("value", "must be at most 1000000000")
+		refuse("value", "must be at most "+callwheel.Money{Micros: maxValue, Currency: n.Value.Currency}.String())
 	}
-	if m := n.Margin; m != nil {
-		switch {
-		case m.Currency != n.Value.Currency:
-			refuse("margin", "must be in the currency of the value")
-		case m.Micros > n.Value.Micros:
-			refuse("margin", "must not be more than the value")
-		case m.Micros < -maxValue:
-			refuse("margin", "must be at least -1000000000")
-		}
+	if problem := marginProblem(n.Value, n.Margin); problem != "" && len(bad) == 0 {
+		refuse("margin", problem)
 	}
 	return callwheel.InvalidFields(bad)
+}
+
+// marginProblem says what cannot be of the margin of a value, "" for nothing.
+func marginProblem(value callwheel.Money, margin *callwheel.Money) string {
+	switch {
+	case margin == nil:
+	case margin.Currency != value.Currency:
+		return "must be in the currency of the value, " + value.Currency
+	case margin.Micros > value.Micros || margin.Micros < -maxValue:
+		least := callwheel.Money{Micros: -maxValue, Currency: value.Currency}
+		return fmt.Sprintf("must be an amount from %s to %s: what remains of the value after costs, below 0 for a loss", least.Amount(), value)
+	}
+	return ""
+}
+
+// checkWorth lists what cannot be of a value that another system tells, of its
+// margin and of what was given back of it.
+func checkWorth(value, margin, refunded *callwheel.Money) []callwheel.FieldError {
+	var bad []callwheel.FieldError
+	refuse := func(field, problem string) {
+		if problem != "" {
+			bad = append(bad, callwheel.FieldError{Field: field, Message: problem})
+		}
+	}
+	if value == nil {
+		if margin != nil {
+			refuse("margin", "needs a value in the same currency")
+		}
+		if refunded != nil {
+			refuse("refunded", "needs a value in the same currency")
+		}
+		return bad
+	}
+	wrong := value.Micros < 0 || value.Micros > maxValue
+	if wrong {
+		refuse("value", "must be from 0 to "+callwheel.Money{Micros: maxValue, Currency: value.Currency}.String())
+	}
+	if !wrong || margin != nil && margin.Currency != value.Currency {
+		refuse("margin", marginProblem(*value, margin))
+	}
+	switch {
+	case refunded == nil:
+	case refunded.Currency != value.Currency:
+		refuse("refunded", "must be in the currency of the value, "+value.Currency)
+	case !wrong && (refunded.Micros < 0 || refunded.Micros > value.Micros):
+		refuse("refunded", "must be from 0 to the value, "+value.String())
+	}
+	return bad
 }
 
 // Sell keeps a sale that a call brought, or the refund of one, and returns it
