@@ -326,7 +326,7 @@ func (s *Server) scoreDoors() {
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/calls/{id}/scores", ID: "score-call", Tag: "desk",
 		Summary: "Fill in a scorecard for a call", Need: account.WriteDesk,
-		Doc: "Several people may score one call. Who scores again with the same card supersedes their own earlier score.",
+		Doc: "Several people may score one call. Who scores again with the same card supersedes their own earlier score. A call in which nobody spoke to the caller (missed or blocked, and not called back with success) is 409.",
 	}, func(ctx context.Context, who account.Identity, in *scorePost) (*created[scoreBody], error) {
 		filled := scoring.Filled{Scorecard: in.Body.Scorecard, Comment: in.Body.Comment}
 		for _, m := range in.Body.Marks {

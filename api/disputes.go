@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/account"
 	"github.com/callwheel/callwheel/scoring"
 )
@@ -64,7 +63,7 @@ func (s *Server) disputeDoors() {
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/calls/{id}/scores/{score_id}/dispute", ID: "dispute-score", Tag: "desk",
 		Summary: "Say that a score is not right", Need: account.WriteDesk,
-		Doc: "Agents dispute scores of their own calls, once each.",
+		Doc: "Only the agent whose call it was, once: the agent_id of the user or token says who that is. Others give a score of their own.",
 	}, func(ctx context.Context, who account.Identity, in *disputePost) (*created[scoreBody], error) {
 		x, version, err := s.desk.Dispute(ctx, who, act(who, in.ChangeByID), in.ScoreID, in.Body.Reason)
 		if err != nil {
@@ -131,8 +130,7 @@ func agreementOut(a scoring.Agreement) agreementBody {
 
 type agreementQuery struct {
 	ByID
-	From  time.Time `query:"from" doc:"Calls that started at or after; without it all"`
-	Until time.Time `query:"until" doc:"Calls that started before; without it all"`
+	ListRange
 }
 
 func (s *Server) agreementDoor() {
@@ -141,14 +139,14 @@ func (s *Server) agreementDoor() {
 		Summary: "How far the scorers of a card agree, criterion by criterion", Need: account.ReadReports,
 		Doc: "Krippendorff's alpha on the ordinal scale over the calls that several people scored. Below 0.667 agents are not to be ranked by the criterion.",
 	}, func(ctx context.Context, who account.Identity, in *agreementQuery) (*found[agreementBody], error) {
-		until := in.Until
+		from, until, err := s.span(ctx, who, in.ListRange)
+		if err != nil {
+			return nil, err
+		}
 		if until.IsZero() {
-			until = time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)
+			until = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
-		if !in.From.Before(until) {
-			return nil, callwheel.InvalidField("until", "must be after from")
-		}
-		a, err := s.desk.Agreement(ctx, who.AccountID, in.ID, in.From, until)
+		a, err := s.desk.Agreement(ctx, who.AccountID, in.ID, from, until)
 		if err != nil {
 			return nil, err
 		}

@@ -21,16 +21,22 @@ func TestADisputeIsDecidedByAManager(t *testing.T) {
 		}
 		door := "/v1/calls/call_1/scores/" + score["id"].(string) + "/dispute"
 
+		// Only the agent whose call it was disputes.
+		h.ask(manager, "POST", door, `{"reason":"not fair"}`).is(403)
+		h.ask(agent, "POST", door, `{"reason":"not fair"}`).is(403)
+		ines := h.ask(manager, "POST", "/v1/agents", `{"name":"Ines"}`).is(201).json()["id"].(string)
+		h.ask(manager, "PUT", "/v1/calls/call_1/agent", `{"agent_id":"`+ines+`"}`).is(200)
+		agent = h.ask(h.tokens[account.Owner], "POST", "/v1/tokens", `{"name":"Ines","role":"agent","agent_id":"`+ines+`"}`).is(201).json()["token"].(string)
 		h.ask(reader, "POST", door, `{"reason":"not fair"}`).is(403)
 		if got := h.ask(agent, "POST", door, `{"reason":""}`).is(422).fields(); !slices.Equal(got, []string{"reason"}) {
 			t.Errorf("refused: got %v", got)
 		}
 		h.ask(agent, "POST", door, `{"reason":"not fair"}`, "If-Match", `"0"`).is(412)
-		a := h.ask(agent, "POST", door, `{"reason":"call +1 312 555 0101 again"}`, "If-Match", `"1"`, "Idempotency-Key", "d1").is(201)
-		h.ask(agent, "POST", door, `{"reason":"call +1 312 555 0101 again"}`, "If-Match", `"1"`, "Idempotency-Key", "d1").is(201)
+		a := h.ask(agent, "POST", door, `{"reason":"call +1 312 555 0101 again"}`, "If-Match", `"2"`, "Idempotency-Key", "d1").is(201)
+		h.ask(agent, "POST", door, `{"reason":"call +1 312 555 0101 again"}`, "If-Match", `"2"`, "Idempotency-Key", "d1").is(201)
 		h.ask(agent, "POST", door, `{"reason":"and again"}`).is(409)
 		open := a.json()["dispute"].(map[string]any)
-		if a.Header().Get("ETag") != `"2"` || open["outcome"] != nil || open["resolved_at"] != nil {
+		if a.Header().Get("ETag") != `"3"` || open["outcome"] != nil || open["resolved_at"] != nil {
 			t.Errorf("got %v with ETag %s", open, a.Header().Get("ETag"))
 		}
 		h.ask(h.stranger, "POST", door, `{"reason":"x"}`).is(404)

@@ -85,7 +85,7 @@ var Definitions = []Definition{
 	{"opportunities", "Attempts of persons to reach the business: by phone, by a form or by a chat. Spam, wrong numbers, tests and hang-ups under 5 seconds are left out.", ""},
 	{"reached", "Share of opportunities that a person answered, or that were called back, or whose form or chat was answered, within 24 hours.", "reached ÷ opportunities"},
 	{"prompt", "Goodwill left after waiting, over those who were reached: 1 up to the target T (20 seconds unless set otherwise), half when a person waits θ beyond it. θ is the median patience of the account's own callers (Kaplan-Meier over the year before the end of the baseline, answered calls censored) once 50 of them have given up, else 120 seconds, or what was set; it is frozen with the baseline.", "mean of 1 ÷ (1 + max(0, wait − T) ÷ θ)"},
-	{"handled", "Mean score of the scored calls, as a share of full marks.", ""},
+	{"handled", "Mean score of the scored calls in which somebody spoke to the caller (answered, or called back with success), as a share of full marks.", ""},
 	{"won", "Share of the genuine leads of the period that bought within 30 days; leads younger than that are left out.", "won ÷ leads"},
 	{"kept", "Share of the sold value that was not given back.", "1 − refunds ÷ sales"},
 	{"content", "Share of answering customers who are no detractors (NPS 0 to 6, CSAT 1 or 2).", "1 − detractors ÷ answers"},

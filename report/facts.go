@@ -43,6 +43,15 @@ type call struct {
 	tags            []string
 }
 
+// heardScore is the score of a call in which somebody of the business spoke to the
+// caller: it was answered, or somebody called back and got through. That nobody did
+// may be known only after the score was given.
+const heardScore = `
+	CASE WHEN k.score_ppm IS NULL
+		OR COALESCE(c.outcome, '') NOT IN ('voicemail', 'abandoned', 'busy', 'no-answer', 'failed', 'blocked')
+		OR EXISTS (SELECT 1 FROM callbacks b WHERE b.account_id = c.account_id AND b.call_id = c.call_id AND b.connected)
+	THEN k.score_ppm END AS score_ppm`
+
 const callColumns = `
 	c.call_id, COALESCE(c.from_e164, '') AS caller, c.started_at, COALESCE(c.outcome, '') AS outcome,
 	COALESCE(c.tracking_number, '') AS tracking_number, COALESCE(c.answered_by, '') AS answered_by,
@@ -53,7 +62,7 @@ const callColumns = `
 	COALESCE(a.campaign, '') AS campaign, COALESCE(a.term, '') AS term, COALESCE(a.content, '') AS content,
 	COALESCE(a.landing_page, '') AS landing_page, COALESCE(a.visitor_id, '') AS visitor_id,
 	COALESCE(a.touch_id, '') AS touch_id, COALESCE(a.pool_id, '') AS pool_id, COALESCE(a.candidates, '') AS candidates,
-	COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, k.score_ppm`
+	COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, ` + heardScore
 
 const callJoins = `
 	FROM calls c

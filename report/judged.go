@@ -37,7 +37,7 @@ func (s *agentBook) addScores(ctx context.Context, db store.Querier, b *book, qu
 	}
 	for _, one := range list {
 		a := b.agent(calls[one.CallID])
-		if a == nil {
+		if a == nil || calls[one.CallID].ScorePPM == nil {
 			continue
 		}
 		s.markings = append(s.markings, scoring.Marking{Agent: a.ID, Scorer: one.Scorer, Score: float64(one.PointsPPM) / 1e4})

@@ -183,7 +183,7 @@ func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64
 			COALESCE(c.answered_by, '') AS answered_by, c.wait_seconds, c.ring_seconds, c.duration_seconds,
 			COALESCE(a.verdict, '') AS verdict, COALESCE(a.confidence, 0) AS confidence, COALESCE(a.source_id, '') AS source_id,
 			COALESCE(a.source, '') AS source, COALESCE(a.campaign, '') AS campaign,
-			COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, k.score_ppm`+callJoins+`
+			COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, `+heardScore+callJoins+`
 		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'
 		ORDER BY c.started_at, c.call_id`, w.account.ID, lo-day, hi+day)
 	if err != nil {

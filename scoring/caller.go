@@ -24,8 +24,8 @@ const selectReferrals = `SELECT referral_id, referrer, referred, referred_at, re
 
 // Refer keeps that one person sent another, once however often it is said. at
 // nil is now. Neither need have called yet. Errors: Invalid for a number that
-// cannot be dialled, for somebody sending themselves, and for an instant more
-// than a day ahead.
+// cannot be dialled, for somebody sending themselves or somebody who sent them,
+// directly or through others, and for an instant more than a day ahead.
 func (d *Desk) Refer(ctx context.Context, accountID, actor, referrer, referred string, at *time.Time) (Referral, error) {
 	return d.refer(ctx, accountID, actor, ViaField, referrer, referred, at)
 }
@@ -51,9 +51,13 @@ func (d *Desk) refer(ctx context.Context, accountID, actor, via, referrer, refer
 	}
 	var r Referral
 	err := d.db.InTx(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `
+		n, err := tx.Exec(ctx, `
 			INSERT INTO referrals (account_id, referral_id, referrer, referred, referred_at, recorded_by, via) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO NOTHING`, accountID, callwheel.NewID("ref"), from, to, store.At(*at), actor, via); err != nil {
+			ON CONFLICT DO NOTHING`, accountID, callwheel.NewID("ref"), from, to, store.At(*at), actor, via)
+		if err == nil && n > 0 {
+			err = refuseCircle(ctx, tx, accountID, "referrer", sending{from, to})
+		}
+		if err != nil {
 			return err
 		}
 		r = Referral{}

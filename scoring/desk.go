@@ -11,6 +11,7 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/telephony"
 )
 
 // Desk is where calls are judged. It is safe for concurrent use.
@@ -50,8 +51,9 @@ type sitting struct {
 }
 
 type callRow struct {
-	From      *string    `db:"from_e164"`
-	StartedAt store.Time `db:"started_at"`
+	From      *string           `db:"from_e164"`
+	StartedAt store.Time        `db:"started_at"`
+	Outcome   telephony.Outcome `db:"outcome"`
 }
 
 type deskRow struct {
@@ -132,7 +134,7 @@ func (d *Desk) judge(ctx context.Context, act Act, doing string, fn func(ctx con
 // sit finds the call and locks its desk, which the first judgement makes.
 func (d *Desk) sit(ctx context.Context, tx *store.Tx, act Act) (*sitting, error) {
 	s := &sitting{Act: act, tx: tx}
-	if err := tx.Get(ctx, &s.call, `SELECT from_e164, started_at FROM calls WHERE account_id = ? AND call_id = ?`, act.AccountID, act.CallID); err != nil {
+	if err := tx.Get(ctx, &s.call, `SELECT from_e164, started_at, COALESCE(outcome, '') AS outcome FROM calls WHERE account_id = ? AND call_id = ?`, act.AccountID, act.CallID); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, `

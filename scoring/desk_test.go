@@ -947,6 +947,26 @@ func TestAnOutcomeImportedTwiceChangesNothing(t *testing.T) {
 		if err != nil || !changed {
 			s.Errorf("corrected: got %v, %v, want a change", changed, err)
 		}
+		for field, one := range map[string]scoring.Outcome{
+			"won_at":       {LeadAt: ptr(noon.Add(25 * time.Hour)), WonAt: &noon},
+			"qualified_at": {LeadAt: ptr(noon.Add(25 * time.Hour)), QualifiedAt: &noon, WonAt: ptr(noon.Add(30 * time.Hour))},
+			"refunded":     {LeadAt: &noon, Value: ptr(usd(5)), Refunded: ptr(usd(1))},
+			"margin":       {WonAt: &noon, Value: ptr(usd(5)), Margin: ptr(usd(6))},
+		} {
+			one.ID, one.Person = "o2", "p-18"
+			_, err = s.desk.ImportOutcome(ctx, acct, one)
+			checkFields(t, err, map[string]string{field: map[string]string{
+				"won_at": "is more than a day before lead_at", "qualified_at": "is more than a day before lead_at", "refunded": "needs won_at",
+				"margin": "must be an amount from -1000000000.00 to 0.000005 USD",
+			}[field]})
+		}
+		// A system that knows only the date of a sale writes its midnight; another
+		// has one instant for all; a third does not know when the lead came.
+		for i, one := range []scoring.Outcome{{LeadAt: ptr(noon.Add(9 * time.Hour)), WonAt: &noon}, {LeadAt: &noon, QualifiedAt: &noon, WonAt: &noon}, {QualifiedAt: &noon, WonAt: &noon}} {
+			one.ID, one.Person = fmt.Sprint("fine", i), "p-19"
+			_, err = s.desk.ImportOutcome(ctx, acct, one)
+			s.ok(err)
+		}
 		_, err = s.desk.ImportOutcome(ctx, acct, scoring.Outcome{Value: ptr(usd(-5)), Margin: &callwheel.Money{Micros: 1, Currency: "EUR"}})
 		checkFields(t, err, map[string]string{"outcome_id": "empty", "person": "empty", "value": "", "margin": "currency", "lead_at": "needs"})
 	})

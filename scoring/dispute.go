@@ -180,10 +180,11 @@ func (s *sitting) score(ctx context.Context, id string) (Score, error) {
 	return list[0], nil
 }
 
-// mustBeOwn refuses an agent who disputes what somebody else's call was given.
+// mustBeOwn refuses everybody but the agent whose call it was: others who do not
+// agree give a score of their own, or decide.
 func (s *sitting) mustBeOwn(ctx context.Context, who account.Identity) error {
-	if who.AgentID == "" || who.May(account.ManageLists) {
-		return nil
+	if who.AgentID == "" {
+		return callwheel.Errorf(callwheel.Forbidden, "only the agent whose call it was disputes its score, and this user or token is no agent (it has no agent_id); others give a score of their own")
 	}
 	of := View{CallID: s.CallID}
 	v := viewer{q: s.tx, accountID: s.AccountID, calls: []string{s.CallID}, views: map[string]*View{s.CallID: &of}}
@@ -191,7 +192,7 @@ func (s *sitting) mustBeOwn(ctx context.Context, who account.Identity) error {
 		return err
 	}
 	if of.Agent == nil || of.Agent.ID != who.AgentID {
-		return callwheel.Errorf(callwheel.Forbidden, "agents dispute scores of their own calls")
+		return callwheel.Errorf(callwheel.Forbidden, "only the agent whose call it was disputes its score; others give a score of their own")
 	}
 	return nil
 }

@@ -122,9 +122,16 @@ func TestADisputedScoreMayStandOrBeGivenAgain(t *testing.T) {
 	each(t, func(s *scene) {
 		s.greeting()
 		s.call("call_1", ana)
+		agent, err := s.desk.CreateAgent(ctx, boss, scoring.AgentEdit{Name: ptr("Ines")})
+		s.ok(err)
+		_, err = s.desk.Assign(ctx, s.by("call_1", "user_boss"), agent.ID)
+		s.ok(err)
+		ines := account.Identity{AccountID: acct, Actor: "user_ines", Role: account.Agent, AgentID: agent.ID}
 		first, second := s.mark("call_1", "user_1", 1, 1), s.mark("call_1", "user_2", 2, 1)
 		for _, id := range []string{first.ID, second.ID} {
 			_, _, err := s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), id, "too strict")
+			s.kind("an owner", err, callwheel.Forbidden)
+			_, _, err = s.desk.Dispute(ctx, ines, s.by("call_1", "user_ines"), id, "too strict")
 			s.ok(err)
 		}
 		x, _, err := s.desk.Resolve(ctx, s.by("call_1", "user_boss"), first.ID, scoring.Resolution{Outcome: scoring.Upheld})
@@ -138,7 +145,7 @@ func TestADisputedScoreMayStandOrBeGivenAgain(t *testing.T) {
 		if x.Dispute.ChangedTo != again.ID {
 			t.Errorf("got %q, want the score that was given since, %q", x.Dispute.ChangedTo, again.ID)
 		}
-		_, _, err = s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), second.ID, "again")
+		_, _, err = s.desk.Dispute(ctx, ines, s.by("call_1", "user_ines"), second.ID, "again")
 		s.kind("a score that is not valid", err, callwheel.Conflict)
 	})
 }

@@ -145,9 +145,13 @@ func (d *Desk) Enquire(ctx context.Context, accountID, actor string, n NewEnquir
 			return err
 		}
 		if n.from != "" {
-			if _, err := tx.Exec(ctx, `
+			told, err := tx.Exec(ctx, `
 				INSERT INTO referrals (account_id, referral_id, referrer, referred, referred_at, recorded_by) VALUES (?, ?, ?, ?, ?, ?)
-				ON CONFLICT DO NOTHING`, accountID, callwheel.NewID("ref"), n.from, n.to, store.At(*n.At), actor); err != nil {
+				ON CONFLICT DO NOTHING`, accountID, callwheel.NewID("ref"), n.from, n.to, store.At(*n.At), actor)
+			if err == nil && told > 0 {
+				err = refuseCircle(ctx, tx, accountID, "referred_by", sending{n.from, n.to})
+			}
+			if err != nil {
 				return err
 			}
 		}

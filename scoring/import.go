@@ -19,9 +19,10 @@ const importer = "import"
 // of it, what it sold. What is empty was not told.
 type ImportedDesk struct {
 	CallID      string
-	At          time.Time // when it was said: a file tells of the end of the call
-	StartedAt   time.Time // when the call began, and what it sold was sold
-	Agent       string    // names of the account's lists; those that are missing are made
+	Outcome     telephony.Outcome // of the call; "" where the file does not tell
+	At          time.Time         // when it was said: a file tells of the end of the call
+	StartedAt   time.Time         // when the call began, and what it sold was sold
+	Agent       string            // names of the account's lists; those that are missing are made
 	Tags        []string
 	Disposition string
 	Value       *callwheel.Money // what it sold, with the margin of that and what was given back
@@ -48,31 +49,8 @@ func (i ImportedDesk) Check() []callwheel.FieldError {
 	for _, t := range i.Tags {
 		name("tags", t)
 	}
-	if i.Value != nil && (i.Value.Micros < 0 || i.Value.Micros > maxValue) {
-		bad = append(bad, callwheel.FieldError{Field: "value", Message: "must be from 0 to 1000000000"})
-	}
-	bad = append(bad, checkRest(i.Value, i.Margin, i.Refunded)...)
+	bad = append(bad, checkWorth(i.Value, i.Margin, i.Refunded)...)
 	return append(bad, i.checkFacts()...)
-}
-
-// checkRest lists what cannot be of the margin of a value and of what was given
-// back of it.
-func checkRest(value, margin, refunded *callwheel.Money) []callwheel.FieldError {
-	var bad []callwheel.FieldError
-	for _, f := range []struct {
-		field string
-		rest  *callwheel.Money
-		least int64
-	}{{"margin", margin, -maxValue}, {"refunded", refunded, 0}} {
-		switch {
-		case f.rest == nil:
-		case value == nil || f.rest.Currency != value.Currency:
-			bad = append(bad, callwheel.FieldError{Field: f.field, Message: "needs a value in the same currency"})
-		case f.rest.Micros > value.Micros || f.rest.Micros < f.least:
-			bad = append(bad, callwheel.FieldError{Field: f.field, Message: "must not be more than the value, nor below " + callwheel.Money{Micros: f.least, Currency: value.Currency}.String()})
-		}
-	}
-	return bad
 }
 
 // Made are the names that an import added to the account's lists.
@@ -216,7 +194,7 @@ func (d *Desk) importDesk(ctx context.Context, tx *store.Tx, accountID string, k
 	}
 	changed := false
 	for _, say := range []func(context.Context, *sitting, lists, ImportedDesk) (verdicts []verdict, err error){
-		importAgent, importTags, importDisposition, importSale, importScore, importRatings, importCallBack, importReferral,
+		importAgent, importTags, importDisposition, importSale, importCallBack, importScore, importRatings, importReferral,
 	} {
 		said, err := say(ctx, s, known, one)
 		if err != nil {
@@ -337,7 +315,7 @@ func importDisposition(ctx context.Context, s *sitting, known lists, one Importe
 
 // CheckImport lists, by their place in the list, what ImportDesks would refuse
 // because of what is known of the calls already: a value below what was given back
-// of the sale. It changes nothing.
+// of the sale, a caller who was sent by somebody they sent. It changes nothing.
 func (d *Desk) CheckImport(ctx context.Context, accountID string, list []ImportedDesk) (map[int][]callwheel.FieldError, error) {
 	places, ids := map[string]int{}, make([]string, 0, 2*len(list))
 	for i, one := range list {
@@ -357,10 +335,18 @@ func (d *Desk) CheckImport(ctx context.Context, accountID string, list []Importe
 	for _, row := range rows {
 		standing[places[row.ID]] = append(standing[places[row.ID]], row)
 	}
-	refused := map[int][]callwheel.FieldError{}
+	sent := make([]sending, len(list))
+	for i, one := range list {
+		sent[i] = sentBy(one.ReferredBy, one.From)
+	}
+	refused, err := circles(ctx, d.db, accountID, sent)
+	if err != nil {
+		return nil, fmt.Errorf("check what was said of calls: %w", err)
+	}
 	for i, sales := range standing {
-		if bad := list[i].undoes(sales); bad != nil {
-			refused[i] = bad
+		refused[i] = append(refused[i], list[i].undoes(sales)...)
+		if len(refused[i]) == 0 {
+			delete(refused, i)
 		}
 	}
 	return refused, nil

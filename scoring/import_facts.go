@@ -25,6 +25,9 @@ func (i ImportedDesk) checkFacts() []callwheel.FieldError {
 	if i.ScorePPM != nil && (*i.ScorePPM < 0 || *i.ScorePPM > importedMarks) {
 		refuse("score", "must be from 0 to 100")
 	}
+	if i.ScorePPM != nil && unheard(i.Outcome) && i.CalledBack == nil {
+		refuse("score", unheardProblem(i.Outcome))
+	}
 	ratings := i.ratings()
 	for _, kind := range []FeedbackKind{CSAT, NPS} {
 		if value, said := ratings[kind]; said {
@@ -119,6 +122,11 @@ func importScore(ctx context.Context, s *sitting, _ lists, one ImportedDesk) ([]
 	}
 	if one.ScorePPM == nil {
 		return []verdict{newVerdict(scored, map[string]any{"score": nil})}, s.meanScore(ctx)
+	}
+	if err := s.mustBeHeard(ctx); callwheel.KindOf(err) == callwheel.Conflict {
+		return nil, callwheel.InvalidField("score", "%v", err)
+	} else if err != nil {
+		return nil, err
 	}
 	card, err := importedCard(ctx, s)
 	if err != nil {
@@ -224,5 +232,8 @@ func importReferred(ctx context.Context, tx *store.Tx, accountID, referrer, refe
 		ON CONFLICT (account_id, referrer, referred) DO UPDATE SET referred_at = excluded.referred_at
 		WHERE referrals.recorded_by = excluded.recorded_by AND excluded.referred_at < referrals.referred_at`,
 		accountID, callwheel.NewID("ref"), from, to, store.At(at), importer, ViaField)
+	if err == nil && n > 0 {
+		err = refuseCircle(ctx, tx, accountID, "referred_by", sending{from, to})
+	}
 	return n > 0, err
 }

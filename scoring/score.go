@@ -7,6 +7,7 @@ import (
 
 	"github.com/callwheel/callwheel"
 	"github.com/callwheel/callwheel/store"
+	"github.com/callwheel/callwheel/telephony"
 )
 
 // Filled is a scorecard as a scorer filled it in.
@@ -89,17 +90,42 @@ func readScores(ctx context.Context, q store.Querier, query string, args ...any)
 	return scores, nil
 }
 
+// unheard says that nobody of the business spoke to the caller in the call. Of one
+// whose outcome is not known yet it may still turn out otherwise.
+func unheard(o telephony.Outcome) bool { return o.Missed() || o == telephony.Blocked }
+
+func unheardProblem(o telephony.Outcome) string {
+	return fmt.Sprintf("nobody spoke to the caller (the outcome is %s): calls that were answered, or called back with success, can be scored", o)
+}
+
+// mustBeHeard refuses, with Conflict, to score a call in which there was nothing to
+// score: nobody answered, and nobody has called back and got through.
+func (s *sitting) mustBeHeard(ctx context.Context) error {
+	if !unheard(s.call.Outcome) {
+		return nil
+	}
+	var back []string
+	err := s.tx.Select(ctx, &back, `SELECT callback_id FROM callbacks WHERE account_id = ? AND call_id = ? AND connected LIMIT 1`, s.AccountID, s.CallID)
+	if err == nil && len(back) == 0 {
+		err = callwheel.Errorf(callwheel.Conflict, "%s", unheardProblem(s.call.Outcome))
+	}
+	return err
+}
+
 // Score keeps a scorer's filled-in card and returns it with the desk's version.
 // The scorer is the actor; several may score one call, and who scores again
 // with the same card supersedes what they gave before. Errors: Invalid for an
 // unknown card (with the nearest names) and for every mark that does not fit
-// it, NotFound, Stale.
+// it, Conflict for a call in which nobody spoke to the caller, NotFound, Stale.
 func (d *Desk) Score(ctx context.Context, act Act, filled Filled) (Score, int64, error) {
 	if problem := checkText(filled.Comment, maxComment); problem != "" {
 		return Score{}, 0, callwheel.InvalidField("comment", "%s", problem)
 	}
 	var given Score
 	version, err := d.judge(ctx, act, "score call", func(ctx context.Context, s *sitting) (verdict, error) {
+		if err := s.mustBeHeard(ctx); err != nil {
+			return verdict{}, err
+		}
 		card, err := findScorecard(ctx, s.tx, s.AccountID, filled.Scorecard)
 		if err != nil {
 			return verdict{}, err

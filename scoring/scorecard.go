@@ -75,13 +75,10 @@ type Mark struct {
 }
 
 // Levels reads the marks against the criteria: known criteria, each at most
-// once, levels in range. A criterion that is not marked does not apply; without
-// any mark there is nothing to keep. The error is Invalid and names every mark
-// that was refused.
+// once, levels in range. A criterion that is not marked does not apply; where none
+// applies there is nothing to keep, and nothing that could take the place of a score
+// that was given before. The error is Invalid and names every mark that was refused.
 func Levels(criteria []Criterion, marks []Mark) (map[string]int64, error) {
-	if len(marks) == 0 {
-		return nil, callwheel.InvalidField("marks", "must mark at least one criterion")
-	}
 	var bad []callwheel.FieldError
 	seen := map[string]bool{}
 	levels := map[string]int64{}
@@ -101,6 +98,9 @@ func Levels(criteria []Criterion, marks []Mark) (map[string]int64, error) {
 			levels[c.ID] = *m.Level
 		}
 		seen[c.ID] = true
+	}
+	if len(bad) == 0 && len(levels) == 0 {
+		bad = append(bad, callwheel.FieldError{Field: "marks", Message: "must give at least one criterion a level: where none applies there is nothing to score"})
 	}
 	return levels, callwheel.InvalidFields(bad)
 }

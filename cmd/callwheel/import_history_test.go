@@ -273,8 +273,8 @@ func TestWhatAFileTellsOfACallIsCorrected(t *testing.T) {
 		wrong := map[string]string{
 			"100.00,,,-1,,,,,":              "score: must be from 0 to 100",
 			"100.00,,,NaN,,,,,":             "score: must be from 0 to 100",
-			"100.00,100.01,,,,,,,":          "margin: must not be more than the value",
-			"100.00,,100.01,,,,,,":          "refunded: must not be more than the value",
+			"100.00,100.01,,,,,,,":          "margin: must be an amount from -1000000000.00 to 100.00 USD: what remains of the value after costs, below 0 for a loss",
+			"100.00,,100.01,,,,,,":          "refunded: must be from 0 to the value, 100.00 USD",
 			",,5.00,,,,,,":                  "refunded: needs a value",
 			",,,,6,,,,":                     "csat: csat goes from 1 to 5",
 			",,,,,-1,,,":                    "nps: nps goes from 0 to 10",

@@ -292,6 +292,9 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 				return o, r.check(o.Check())
 			},
 			id: func(o scoring.Outcome) string { return o.ID },
+			check: func(ctx context.Context, batch []scoring.Outcome) (map[int][]callwheel.FieldError, error) {
+				return b.desk.CheckOutcomes(ctx, b.who.AccountID, batch)
+			},
 			keep: func(ctx context.Context, batch []scoring.Outcome) ([]telephony.Imported, error) {
 				return b.desk.ImportOutcomes(ctx, b.who.AccountID, batch)
 			},
@@ -416,7 +419,7 @@ func readCall(line report.Line, now time.Time, home string) (importedCall, []cal
 	c.call.Confidence = r.confidence(c.call.Source)
 	ended := c.call.StartedAt.Add(time.Duration(max(0, c.call.RingSeconds)+max(0, c.call.TalkSeconds)) * time.Second)
 	c.desk = scoring.ImportedDesk{
-		CallID: c.call.ID(), StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
+		CallID: c.call.ID(), Outcome: c.call.Outcome, StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
 		Value: r.money("value", home), Margin: r.money("margin", home), Refunded: r.money("refunded", home),
 		ScorePPM: r.ppm("score"), CSAT: r.whole("csat"), NPS: r.whole("nps"), RatedAt: r.instant("rated_at"), CalledBack: r.instant("called_back_at"),
 		ReferredBy: r.Get("referred_by"),

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,7 +117,8 @@ type past struct {
 	onSale   [4]string   // the call that it was booked on
 	in       [4]string   // its currency
 	said     map[string]bool
-	google   string // the source's id
+	senders  map[string][]string // by who was sent
+	google   string              // the source's id
 }
 
 // The numbers of the house: printed on a poster, and one that tells nothing.
@@ -134,7 +136,7 @@ var rates = map[string]any{"items": []map[string]any{
 
 func newPast(h *house) *past {
 	h.t.Helper()
-	p := &past{h: h, key: h.shop(8), at: storyStart, said: map[string]bool{}}
+	p := &past{h: h, key: h.shop(8), at: storyStart, said: map[string]bool{}, senders: map[string][]string{}}
 	p.google = h.make("/v1/sources", map[string]any{"name": "Google", "medium": "cpc"})
 	poster := h.make("/v1/sources", map[string]any{"name": "Poster", "medium": "outdoor", "kind": "offline"})
 	h.number(posterNumber, map[string]any{"source_id": poster, "campaign": "north"})
@@ -180,6 +182,12 @@ func (p *past) once(what ...string) bool {
 	was := p.said[key]
 	p.said[key] = true
 	return !was
+}
+
+// sent says whether a person is, or was sent by, another: nobody is sent by whom they
+// sent.
+func (p *past) sent(person, by string) bool {
+	return by == person || slices.ContainsFunc(p.senders[by], func(sender string) bool { return p.sent(person, sender) })
 }
 
 func phoneOf(who int) string { return fmt.Sprintf("+1212555%04d", 100+who) }
@@ -231,7 +239,9 @@ func (p *past) play(a act) {
 			p.sales[a.Who] = ""
 		}
 	case "score":
-		h.score(call.ID, a.N%5, a.N/5%5)
+		if call.Outcome == "answered" || p.said["called back "+call.ID] { // else there is nothing to score
+			h.score(call.ID, a.N%5, a.N/5%5)
+		}
 	case "rate":
 		if p.once("rated", call.ID) {
 			kind, most := "csat", 5
@@ -245,7 +255,8 @@ func (p *past) play(a act) {
 			h.call(account.Agent, http.MethodPost, on+"/callback", map[string]any{"connected": true}, nil)
 		}
 	case "refer":
-		if from := phoneOf(a.N % 6); from != phoneOf(a.Who) && p.once("referred", call.ID) {
+		if from := phoneOf(a.N % 6); !p.sent(phoneOf(a.Who), from) && p.once("referred", call.ID) {
+			p.senders[phoneOf(a.Who)] = append(p.senders[phoneOf(a.Who)], from)
 			h.call(account.Agent, http.MethodPost, on+"/referral", map[string]any{"referrer": from}, nil)
 		}
 	case "tag":
