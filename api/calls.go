@@ -218,8 +218,10 @@ type callList struct {
 	PoolID         string `query:"pool_id" maxLength:"200"`
 	MinTalkSeconds int64  `query:"min_talk_seconds" minimum:"0"`
 	Scored         string `query:"scored" enum:"true,false"`
-	Momentum       string `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,repeats" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until; the other filters narrow them"`
+	Momentum       string `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,customers,repeats,referrals,earned,brought" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until, as /v1/definitions#behind says what each counts; the other filters narrow them"`
 	Baseline       string `query:"baseline" maxLength:"200" doc:"With momentum: the baseline whose yardsticks are meant; without it the present one's"`
+	By             string `query:"by" enum:"source,campaign,agent" doc:"With momentum and segment: what the segment is"`
+	Segment        string `query:"segment" maxLength:"2000" doc:"With momentum and by: only the calls of this segment of the momentum report, by its name there to the letter, (none) and untracked included. customers, repeats, referrals, earned and brought are the account's and have none" example:"Spring sale"`
 	Q              string `query:"q" maxLength:"200" doc:"A text in the caller's number, name or city, or in a note, as it stands"`
 }
 
@@ -230,7 +232,7 @@ func (in *callList) query(who account.Identity) (report.CallQuery, error) {
 		Direction: in.Direction, Tag: in.Tag, Agent: in.Agent, Disposition: in.Disposition,
 		Qualified: truth(in.Qualified), FirstTime: truth(in.FirstTime), Scored: truth(in.Scored),
 		PoolID: in.PoolID, Text: in.Q, CallersHidden: !who.May(account.SeeCallers), Limit: in.Limit,
-		Momentum: in.Momentum, Baseline: in.Baseline,
+		Momentum: in.Momentum, Baseline: in.Baseline, By: report.Dimension(in.By), Segment: in.Segment,
 	}
 	if in.MinTalkSeconds > 0 {
 		q.MinTalkSeconds = &in.MinTalkSeconds
@@ -347,6 +349,9 @@ func (s *Server) listCalls(ctx context.Context, who account.Identity, in *callLi
 	q.Now = s.now()
 	wire := func(r report.CallRow) callBody { return callOut(who, r) }
 	if in.whole {
+		if err := s.callList.Check(ctx, who.AccountID, q); err != nil {
+			return nil, err
+		}
 		return &listed[callBody]{Body: page[callBody]{whole: func(yield func(any) error) error {
 			return s.callList.Each(ctx, who.AccountID, q, func(r report.CallRow) error { return yield(wire(r)) })
 		}}}, nil

@@ -80,7 +80,7 @@ type momentumQuery struct {
 	ReportRange
 	Period   string `query:"period" doc:"day, week or month; without it the whole range"`
 	Baseline string `query:"baseline" doc:"The id of a frozen baseline, two dates or instants with a slash, or year_ago for the same weeks a year ago; without it the account's present baseline, which the first report with enough data freezes" example:"2026-01-01/2026-04-01"`
-	By       string `query:"by" doc:"source, campaign or agent: divides every change among them" example:"source"`
+	By       string `query:"by" doc:"source, campaign or agent: divides every change among them, each with links to its calls" example:"source"`
 }
 
 // reported is the output of a report: JSON, or the same figures as CSV.

@@ -383,6 +383,12 @@ func boundedRuns() []boundedRun {
 		add("Each "+figure, func(ctx context.Context, _ *Desk, c *Calls) error {
 			return c.Each(ctx, "acct_1", q, func(CallRow) error { return nil })
 		})
+		add("Check "+figure, func(ctx context.Context, _ *Desk, c *Calls) error { return c.Check(ctx, "acct_1", q) })
+		if !slices.Contains(ofAccount, figure) {
+			of := q
+			of.By, of.Segment = Source, "google"
+			add("List "+figure+" of a source", func(ctx context.Context, _ *Desk, c *Calls) error { _, err := c.List(ctx, "acct_1", of); return err })
+		}
 	}
 	return list
 }
@@ -550,6 +556,11 @@ func TestAPageOfAFigureReadsItsDaysOnly(t *testing.T) {
 			if read > 400 {
 				t.Errorf("after %v: %d rows were read for %d calls", after, read, len(rows))
 			}
+		}
+		// So does a page of one segment, which everybody is in here.
+		q.By, q.Segment, read = Source, "google", 0
+		if rows, err := calls.List(context.Background(), "acct_1", q); err != nil || len(rows) != q.Limit+1 || read > 400 {
+			t.Errorf("of a segment: %d rows were read for %d calls, %v", read, len(rows), err)
 		}
 		read, q.After = 0, CallPlace{}
 		told := 0

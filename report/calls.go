@@ -43,8 +43,12 @@ type CallQuery struct {
 	// Momentum asks for the calls behind a figure of momentum, whose period is
 	// From to Until: the attempts that began in it, the leads and sales of it.
 	// Baseline names the baseline whose yardsticks are meant, "" for the present.
+	// By and Segment, together, ask for those of one source, campaign or agent, by
+	// the name that the report has for it.
 	Momentum string
 	Baseline string
+	By       Dimension
+	Segment  string
 	Now      time.Time // what leads are old enough by
 
 	After CallPlace // where the page before ended
@@ -110,6 +114,9 @@ const exportPage = 500
 // List returns up to Limit+1 calls, newest first: one more than asked says that
 // there is more. Errors are Invalid for an outcome that does not exist.
 func (d *Calls) List(ctx context.Context, accountID string, q CallQuery) ([]CallRow, error) {
+	if err := q.checkFigure(); err != nil {
+		return nil, fmt.Errorf("list calls: %w", err)
+	}
 	q.Limit++
 	var rows []CallRow
 	err := d.db.InSnapshot(ctx, func(ctx context.Context, db store.Querier) error {
@@ -123,10 +130,26 @@ func (d *Calls) List(ctx context.Context, accountID string, q CallQuery) ([]Call
 	return rows, nil
 }
 
+// Check refuses, with kind Invalid, a question that List and Each cannot answer: an
+// export has no place for a refusal once it is being written.
+func (d *Calls) Check(ctx context.Context, accountID string, q CallQuery) error {
+	if err := newCallFilter(accountID).apply(q); err != nil {
+		return err
+	}
+	if err := q.checkFigure(); err != nil || q.Momentum == "" {
+		return err
+	}
+	_, err := yardsticksOf(ctx, d.db, accountID, q.Baseline)
+	return err
+}
+
 // Each calls fn with every call that the query finds, newest first, whatever
 // the limit, and stops at fn's first error. It holds a page at a time, so that
 // an export of years needs little memory.
 func (d *Calls) Each(ctx context.Context, accountID string, q CallQuery, fn func(CallRow) error) error {
+	if err := q.checkFigure(); err != nil {
+		return fmt.Errorf("export calls: %w", err)
+	}
 	q.Limit = exportPage
 	each := func(rows []CallRow) error {
 		for _, r := range rows {

@@ -226,6 +226,13 @@
 // The figures of a period do not depend on where the range that was asked for
 // begins or ends.
 //
+// Behind every count stands a link that lists its calls ([CallQuery].Momentum): of
+// parts, the gain, levers, alerts and, with By and Segment, of segments. Report and
+// list go through the same facts and group them by the same rule. What is about
+// customers (weight, gain) is the account's and has no segments. Of a frozen
+// baseline only counts were kept: its links list the calls of its period as the
+// facts are now, and say no number of them.
+//
 // # The stored winner
 //
 // The model stored_winner looks at no path. A call, and what was sold on it,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,16 +18,26 @@ import (
 // with what it counts.
 var MomentumFigures = []string{
 	"opportunities", "reached", "missed", "timed", "late", "left_out", "scored", "leads", "won", "sales", "refunds",
-	"answers", "detractors", "repeats",
+	"answers", "detractors", "customers", "repeats", "referrals", "earned", "brought",
 }
 
-// Behind is what a part was computed from.
+// ofAccount are the figures that are the account's alone: no segment has them.
+var ofAccount = []string{"customers", "repeats", "referrals", "earned", "brought"}
+
+// figuresOf are the counts from which each part is computed.
+var figuresOf = map[string][]string{
+	partSpeed: {"opportunities", "left_out"}, partReached: {"reached", "missed"}, partPrompt: {"timed", "late"}, partHandled: {"scored"},
+	partWon: {"leads", "won"}, partKept: {"sales", "refunds"}, partContent: {"answers", "detractors"},
+	partWeight: {"customers", "repeats", "referrals"},
+}
+
+// Behind is what a part, or the gain, was computed from.
 type Behind struct {
-	Part        string        `json:"part"`
+	Part        string        `json:"part" doc:"A part, gain or earned_share"`
 	Definition  string        `json:"definition" doc:"A link"`
 	Formula     string        `json:"formula"`
 	Value       *float64      `json:"value"`
-	Interval    *Interval     `json:"interval" doc:"95 %: Wilson's for a share, null for what is none"`
+	Interval    *Interval     `json:"interval" doc:"95 %: Wilson's for a share, that of the gain, null for what has none"`
 	Numerator   *float64      `json:"numerator"`
 	Denominator *float64      `json:"denominator"`
 	Calls       []CallsBehind `json:"calls"`
@@ -36,73 +47,132 @@ type Behind struct {
 type CallsBehind struct {
 	What  string `json:"what"`
 	Count int64  `json:"count"`
-	Calls int64  `json:"calls" doc:"Calls behind the count: fewer where one call counts twice, or something was brought in without a call"`
-	URL   string `json:"url" doc:"Lists exactly these calls"`
+	Calls *int64 `json:"calls" doc:"Calls behind the count: fewer where one call counts twice, or something was brought in without a call. Null for a frozen baseline, of which the counts were kept and not the calls"`
+	URL   string `json:"url" doc:"Lists exactly these calls; of a frozen baseline those of its period as the facts are now"`
 }
 
-// evidence lists the calls behind a figure: for an attempt the call in which the
-// caller was reached, or else the one that began it.
-func (w *wheel) evidence(figure string, p Period) (ids []string, count int64) {
-	add := func(id string) {
-		count++
-		if id != "" {
-			ids = append(ids, id)
-		}
-	}
+// eachFact calls fn with every fact of a period that a figure counts: of is the
+// call, form or chat by which its segment is told, call the one that stands for it,
+// "" for none. For an attempt that is the call in which the caller was reached, or
+// else the one that began it.
+func (w *wheel) eachFact(figure string, p Period, fn func(of, call string)) {
 	switch figure {
 	case "opportunities", "reached", "missed", "timed", "late":
 		for _, a := range w.within(p) {
-			late := a.reached && a.wait > float64(w.by.PromptTargetSeconds)
-			if map[string]bool{"opportunities": true, "reached": a.reached, "missed": !a.reached, "timed": a.reached && a.wait >= 0, "late": late}[figure] {
-				add(a.evidence())
+			if w.counted(figure, &a) {
+				fn(a.of(), a.evidence())
 			}
 		}
 	case "left_out":
 		for _, one := range w.left {
 			if p.contains(one.at) {
-				add(one.call)
+				fn(one.call, one.call)
 			}
 		}
 	case "scored":
 		for _, one := range w.scores {
 			if p.contains(one.at) {
-				add(one.call)
+				fn(one.call, one.call)
 			}
 		}
 	case "leads", "won":
-		for _, name := range w.names {
-			lead, ok := w.leads[name]
-			if !ok || !p.contains(lead.at) || !w.mature(lead) {
-				continue
+		w.eachLead(p, func(lead reachedAt, won *reachedAt) {
+			switch {
+			case figure == "leads":
+				fn(lead.call, lead.call)
+			case won != nil:
+				fn(lead.call, won.call)
 			}
-			if figure == "leads" {
-				add(lead.call)
-			} else if w.wonInTime(name, lead) {
-				add(w.won[name].call)
-			}
-		}
+		})
 	case "sales", "refunds":
 		w.eachSale(p, func(s sold) {
 			if figure == "sales" || s.back > 0 {
-				add(s.callID)
+				fn(s.callID, s.callID)
 			}
 		})
 	case "answers", "detractors":
 		for _, r := range w.ratings {
 			if p.contains(r.At) && (figure == "answers" || r.detractor()) {
-				add(r.CallID)
+				fn(r.CallID, r.CallID)
 			}
 		}
-	case "repeats":
-		w.eachRepeat(p.Until, add)
+	default:
+		w.eachReturn(figure, p, func(call string) { fn(call, call) })
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), count
 }
 
-// eachRepeat calls fn with the calls of the repeat purchases of the return
-// window that ends at an instant.
-func (w *wheel) eachRepeat(until time.Time, fn func(callID string)) {
+// counted says whether an attempt is one of those that a figure counts.
+func (w *wheel) counted(figure string, a *attempt) bool {
+	switch figure {
+	case "reached":
+		return a.reached
+	case "missed":
+		return !a.reached
+	case "timed":
+		return a.reached && a.wait >= 0
+	case "late":
+		return a.reached && a.wait > float64(w.by.PromptTargetSeconds)
+	}
+	return true
+}
+
+// eachReturn is eachFact for what is the account's alone.
+func (w *wheel) eachReturn(figure string, p Period, fn func(call string)) {
+	switch figure {
+	case "customers", "repeats":
+		w.eachPurchase(p.Until, func(call string, again bool) {
+			if again == (figure == "repeats") {
+				fn(call)
+			}
+		})
+	case "referrals":
+		w.eachReferred(p.Until, func(lead reachedAt) { fn(lead.call) })
+	case "earned", "brought":
+		list := w.traceReturns().earnedOf(p)
+		if figure == "brought" {
+			list = w.traceReturns().broughtOf(p)
+		}
+		for _, i := range list {
+			fn(w.attempts[i].evidence())
+		}
+	}
+}
+
+// evidence is what a figure counts of one group: how much, and its calls.
+type evidence struct {
+	count int64
+	calls []string
+}
+
+// evidence gathers what a figure counts in a period by group.
+func (w *wheel) evidence(figure string, p Period, group func(of string) string) map[string]*evidence {
+	groups := map[string]*evidence{}
+	w.eachFact(figure, p, func(of, call string) {
+		name := group(of)
+		one := groups[name]
+		if one == nil {
+			one = &evidence{}
+			groups[name] = one
+		}
+		one.count++
+		if call != "" {
+			one.calls = append(one.calls, call)
+		}
+	})
+	for _, one := range groups {
+		slices.Sort(one.calls)
+		one.calls = slices.Compact(one.calls)
+	}
+	return groups
+}
+
+// everything is the one group that all facts are in.
+func everything(string) string { return "" }
+
+// eachPurchase calls fn with the call of the first purchase of everybody who was a
+// customer before an instant, and with those of the repeat purchases of the return
+// window that ends then.
+func (w *wheel) eachPurchase(until time.Time, fn func(call string, again bool)) {
 	end := store.Micros(until)
 	for _, name := range w.names {
 		one := w.people.persons[name]
@@ -111,33 +181,51 @@ func (w *wheel) eachRepeat(until time.Time, fn func(callID string)) {
 			calls[s.SoldAt] = append(calls[s.SoldAt], s.CallID)
 		}
 		for _, o := range one.outcomes {
-			if o.WonAt == nil {
-				continue
-			}
-			if c := one.lastCall(*o.WonAt); c != nil {
-				calls[*o.WonAt] = append(calls[*o.WonAt], c.ID)
+			if o.WonAt != nil {
+				calls[*o.WonAt] = append(calls[*o.WonAt], o.call)
 			}
 		}
 		for i, at := range one.boughtAt() {
-			id := ""
-			if list := calls[at]; len(list) > 0 {
-				id, calls[at] = list[0], list[1:]
-			}
-			if i > 0 && at >= end-w.by.ReturnDays*day && at < end {
-				fn(id)
+			call := calls[at][0]
+			calls[at] = calls[at][1:]
+			if at < end && (i == 0 || at >= end-w.by.ReturnDays*day) {
+				fn(call, i > 0)
 			}
 		}
 	}
 }
 
-// behind lists what each part of a period was computed from. With is a named
-// baseline whose yardsticks the links carry along.
-func (w *wheel) behind(p Period, c Counts, with string) []Behind {
-	g := c.gauges()
-	figures := map[string][]string{
-		partSpeed: {"opportunities", "left_out"}, partReached: {"reached", "missed"}, partPrompt: {"timed", "late"}, partHandled: {"scored"},
-		partWon: {"leads", "won"}, partKept: {"sales", "refunds"}, partContent: {"answers", "detractors"}, partWeight: {"repeats"},
+// linked is what the links of a report carry along: a named baseline whose
+// yardsticks are meant, "" for the present ones, and a segment.
+type linked struct {
+	baseline string
+	by       Dimension
+	segment  string
+}
+
+// behind lists what each part of a period was computed from.
+func (w *wheel) behind(p Period, c Counts, with linked) []Behind {
+	list := behindParts(c)
+	for i := range list {
+		list[i].Calls = w.callsBehind(figuresOf[list[i].Part], p, with)
 	}
+	return list
+}
+
+// behindFrozen is behind for a baseline that was frozen: its counts are those that
+// were kept, whatever the facts have become. The links can only list what is there
+// now: they have no number of calls.
+func behindFrozen(b Baseline, with linked) []Behind {
+	list := behindParts(b.Counts)
+	for i := range list {
+		list[i].Calls = frozenCalls(b.Counts, figuresOf[list[i].Part], b.period(), with)
+	}
+	return list
+}
+
+// behindParts are the numerators and denominators of the parts.
+func behindParts(c Counts) []Behind {
+	g := c.gauges()
 	shares := map[string][2]float64{
 		partReached: {c.Reached, c.Opportunities}, partWon: {c.Won, c.Leads}, partContent: {c.Answers - c.Detractors, c.Answers},
 	}
@@ -148,7 +236,7 @@ func (w *wheel) behind(p Period, c Counts, with string) []Behind {
 	}
 	list := make([]Behind, 0, len(partNames))
 	for _, part := range partNames {
-		b := Behind{Part: part, Definition: definitionLink(part), Formula: formulaOf(part), Calls: []CallsBehind{}}
+		b := Behind{Part: part, Definition: definitionLink(part), Formula: formulaOf(part)}
 		if g[part].known {
 			b.Value = number(g[part].value)
 		}
@@ -158,19 +246,129 @@ func (w *wheel) behind(p Period, c Counts, with string) []Behind {
 		} else if part != partKept || c.Unrated == 0 {
 			b.Numerator, b.Denominator = number(quotients[part][0]), number(quotients[part][1])
 		}
-		for _, figure := range figures[part] {
-			ids, count := w.evidence(figure, p)
-			b.Calls = append(b.Calls, CallsBehind{What: figure, Count: count, Calls: int64(len(ids)), URL: callsLink(figure, p, with)})
-		}
 		list = append(list, b)
 	}
 	return list
 }
 
-func callsLink(figure string, p Period, with string) string {
+// behindGain is what the gain and the share of what customers brought were
+// computed from; nothing where they are not told.
+func (w *wheel) behindGain(f MomentumPhases, p Period, c Counts, with linked) []Behind {
+	if f.Gain == nil {
+		return nil
+	}
+	list := []Behind{
+		{Part: "gain", Value: f.Gain, Interval: f.GainInterval, Calls: w.callsBehind([]string{"earned", "opportunities"}, p, with)},
+		{Part: "earned_share", Value: f.EarnedShare, Calls: w.callsBehind([]string{"brought", "opportunities"}, p, with)},
+	}
+	for i := range list {
+		b := &list[i]
+		b.Definition, b.Formula = definitionLink(b.Part), formulaOf(b.Part)
+		b.Numerator, b.Denominator = number(float64(b.Calls[0].Count)), number(c.Opportunities)
+	}
+	return list
+}
+
+// past is a period as far as it has been: what links are about, so that what comes
+// after a report was counted is not listed by it.
+func (w *wheel) past(p Period) Period {
+	p = w.all(p).Period
+	if !p.From.Before(p.Until) {
+		p.Until = p.From.Add(time.Microsecond) // a list has no empty range
+	}
+	return p
+}
+
+// callsBehind are figures of a period with their calls.
+func (w *wheel) callsBehind(figures []string, p Period, with linked) []CallsBehind {
+	p = w.past(p)
+	list := make([]CallsBehind, len(figures))
+	for i, figure := range figures {
+		list[i] = callsOf(figure, w.evidence(figure, p, everything)[""], p, with)
+	}
+	return list
+}
+
+func callsOf(figure string, e *evidence, p Period, with linked) CallsBehind {
+	if e == nil {
+		e = &evidence{}
+	}
+	n := int64(len(e.calls))
+	return CallsBehind{What: figure, Count: e.count, Calls: &n, URL: callsLink(figure, p, with)}
+}
+
+// frozenCalls are figures as they were frozen.
+func frozenCalls(c Counts, figures []string, p Period, with linked) []CallsBehind {
+	list := []CallsBehind{}
+	for _, figure := range figures {
+		if count, kept := c.of(figure); kept {
+			list = append(list, CallsBehind{What: figure, Count: int64(math.Round(count)), URL: callsLink(figure, p, with)})
+		}
+	}
+	return list
+}
+
+// of is a count by the name of its figure; kept is false for what counts do not
+// have.
+func (c Counts) of(figure string) (count float64, kept bool) {
+	count, kept = map[string]float64{
+		"opportunities": c.Opportunities, "reached": c.Reached, "missed": c.Opportunities - c.Reached, "timed": c.Prompt.N, "late": c.Late,
+		"scored": c.Handled.N, "leads": c.Leads, "won": c.Won, "sales": c.Sales, "answers": c.Answers, "detractors": c.Detractors,
+		"repeats": c.Repeats, "referrals": c.Referrals,
+	}[figure]
+	return count, kept
+}
+
+// segmentFigures are the counts of which the figures of a segment are made: those
+// of reached, and of each other part that its points are divided into.
+func segmentFigures(s MomentumSegment) []string {
+	list := []string{"opportunities"}
+	for _, part := range own {
+		if _, used := s.Parts[part]; used || part == partReached {
+			list = append(list, figuresOf[part]...)
+		}
+	}
+	return list
+}
+
+// linkSegments gives segments the calls behind their counts, by the groups that
+// they were counted by. What counts nothing is left out, to keep answers small.
+func (w *wheel) linkSegments(list []MomentumSegment, by Dimension, p Period, with linked) {
+	p = w.past(p)
+	seen := map[string]map[string]*evidence{}
+	for i := range list {
+		s := &list[i]
+		for _, figure := range segmentFigures(*s) {
+			if seen[figure] == nil {
+				seen[figure] = w.evidence(figure, p, w.groupBy(by))
+			}
+			if e := seen[figure][s.Name]; e != nil {
+				with.by, with.segment = by, s.Name
+				s.Calls = append(s.Calls, callsOf(figure, e, p, with))
+			}
+		}
+	}
+}
+
+// linkFrozen is linkSegments for the segments of a frozen baseline.
+func linkFrozen(list []MomentumSegment, by Dimension, b Baseline, with linked) {
+	for i := range list {
+		s := &list[i]
+		with.by, with.segment = by, s.Name
+		for _, one := range frozenCalls(b.segments[by][s.Name], segmentFigures(*s), b.period(), with) {
+			if one.Count > 0 {
+				s.Calls = append(s.Calls, one)
+			}
+		}
+	}
+}
+
+func callsLink(figure string, p Period, with linked) string {
 	q := url.Values{"momentum": {figure}, "from": {instant(p.From)}, "until": {instant(p.Until)}}
-	if with != "" {
-		q.Set("baseline", with)
+	for name, value := range map[string]string{"baseline": with.baseline, "by": string(with.by), "segment": with.segment} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
 	return "/v1/calls?" + q.Encode()
 }
@@ -182,6 +380,34 @@ func formulaOf(figure string) string {
 		}
 	}
 	return ""
+}
+
+// checkFigure refuses a question for the calls behind a figure that cannot be
+// answered: without a period, or for a segment of what has none.
+func (q CallQuery) checkFigure() error {
+	switch {
+	case (q.By != "" || q.Segment != "") && q.Momentum == "":
+		return callwheel.InvalidField("momentum", "must be given with by and segment, which name a segment of the momentum report")
+	case q.Momentum == "":
+		return nil
+	case !slices.Contains(MomentumFigures, q.Momentum):
+		return callwheel.InvalidField("momentum", "must be one of %s", strings.Join(MomentumFigures, ", "))
+	case q.From.IsZero() || q.Until.IsZero():
+		return callwheel.InvalidField("momentum", "needs from and until: the period of the figure")
+	case q.Until.Sub(q.From) > maxRangeDays*24*time.Hour:
+		return callwheel.InvalidField("until", "the range has more than %d days", maxRangeDays)
+	case q.By == "" && q.Segment == "":
+		return nil
+	case q.By == "":
+		return callwheel.InvalidField("by", "must be given with segment: %s", join(momentumSegments))
+	case !slices.Contains(momentumSegments, q.By):
+		return callwheel.InvalidField("by", "must be %s", join(momentumSegments))
+	case q.Segment == "":
+		return callwheel.InvalidField("segment", "must be given with by: the segment's name as the momentum report writes it")
+	case slices.Contains(ofAccount, q.Momentum):
+		return callwheel.InvalidField("momentum", "%s is counted of the account as a whole: leave by and segment out", q.Momentum)
+	}
+	return nil
 }
 
 // figureCalls narrows a filter to the calls behind a figure of momentum, the
@@ -199,17 +425,8 @@ func figureCalls(ctx context.Context, db store.Querier, accountID string, q Call
 // the place where the page before ended, a page at most at a time, until fn wants
 // no more. It reads no further back than that.
 func eachFigureCall(ctx context.Context, db store.Querier, accountID string, q CallQuery, fn func([]CallRow) (more bool, err error)) error {
-	if !slices.Contains(MomentumFigures, q.Momentum) {
-		return callwheel.InvalidField("momentum", "must be one of %s", strings.Join(MomentumFigures, ", "))
-	}
-	if q.From.IsZero() || q.Until.IsZero() {
-		return callwheel.InvalidField("momentum", "needs from and until: the period of the figure")
-	}
-	if q.Until.Sub(q.From) > maxRangeDays*24*time.Hour {
-		return callwheel.InvalidField("until", "the range has more than %d days", maxRangeDays)
-	}
 	rest := q
-	rest.Momentum, rest.From, rest.Until, rest.After = "", time.Time{}, time.Time{}, CallPlace{}
+	rest.Momentum, rest.By, rest.Segment, rest.From, rest.Until, rest.After = "", "", "", time.Time{}, time.Time{}, CallPlace{}
 	return eachFigurePlace(ctx, db, accountID, q, func(places []CallPlace) (bool, error) {
 		for chunk := range slices.Chunk(places, min(q.Limit, exportPage)) {
 			f := newCallFilter(accountID)
@@ -261,9 +478,17 @@ func eachFigurePlace(ctx context.Context, db store.Querier, accountID string, q 
 	if slices.Contains(ofAttempts, q.Momentum) {
 		return w.walkBack(ctx, db, q, p, fn)
 	}
-	if slices.Contains([]string{"answers", "detractors"}, q.Momentum) {
+	switch q.Momentum {
+	case "answers", "detractors":
 		err = w.readFeedback(ctx, db, store.Micros(p.From), store.Micros(p.Until))
-	} else {
+	case "earned", "brought":
+		w, err = readWheel(ctx, db, a, by, p.From, readUntil(p.Until, q.Now, by), q.Now)
+	case "referrals":
+		// Who was sent may be known for nothing else.
+		if err = w.readReferrals(ctx, db); err == nil {
+			err = w.readPeople(ctx, db, p.From, p.Until)
+		}
+	default:
 		err = w.readPeople(ctx, db, p.From, p.Until)
 	}
 	if err != nil {
@@ -329,7 +554,14 @@ func (w *wheel) walkBack(ctx context.Context, db store.Querier, q CallQuery, p P
 // places are the calls behind a figure, the newest first, after the place where
 // the page before ended.
 func (w *wheel) places(ctx context.Context, db store.Querier, q CallQuery, p Period) ([]CallPlace, error) {
-	ids, _ := w.evidence(q.Momentum, p)
+	group := everything
+	if q.By != "" {
+		group = w.groupBy(q.By)
+	}
+	var ids []string
+	if found := w.evidence(q.Momentum, p, group)[q.Segment]; found != nil {
+		ids = found.calls
+	}
 	if err := w.know(ctx, db, ids); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ type attempt struct {
 // evidence is the call that stands for the attempt.
 func (a *attempt) evidence() string { return cmp.Or(a.by, a.first) }
 
+// of is the call, form or chat by which the attempt's segment is told.
+func (a *attempt) of() string { return cmp.Or(a.evidence(), a.enquiry) }
+
 // referral is who sent whom.
 type referral struct {
 	Referrer string `db:"referrer"`
@@ -119,8 +122,8 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 		return nil, err
 	}
 	lo, hi := store.Micros(from), store.Micros(until)
-	if err := db.Select(ctx, &w.referrals, selectReferrals, a.ID); err != nil {
-		return nil, fmt.Errorf("read referrals: %w", err)
+	if err := w.readReferrals(ctx, db); err != nil {
+		return nil, err
 	}
 	if err := w.readPeople(ctx, db, from, until); err != nil {
 		return nil, err
@@ -132,6 +135,13 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 		return nil, err
 	}
 	return w, w.readFeedback(ctx, db, lo, hi)
+}
+
+func (w *wheel) readReferrals(ctx context.Context, db store.Querier) error {
+	if err := db.Select(ctx, &w.referrals, selectReferrals, w.account.ID); err != nil {
+		return fmt.Errorf("read referrals: %w", err)
+	}
+	return nil
 }
 
 // readFeedback reads the answers of a range and the calls that they are about,
@@ -350,6 +360,9 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, scope{stages: true}); err != nil {
 		return err
 	}
+	if err := w.readCallsOfSales(ctx, db); err != nil {
+		return err
+	}
 	w.names = sortedKeys(w.people.persons)
 	mark := func(list map[string]reachedAt, stage, name string, one *person) {
 		if at, by, _, ok := one.milestone(stageRank(stage), w.book, w.people.calls); ok {
@@ -371,12 +384,43 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 				w.place(c)
 			}
 		}
+		for i := range one.outcomes {
+			o := &one.outcomes[i]
+			if o.WonAt == nil {
+				continue
+			}
+			if c := one.lastCall(*o.WonAt); c != nil {
+				o.call = c.ID
+				w.place(c)
+			}
+		}
 	}
 	// Their calls have said what they had to say.
 	for _, one := range w.people.persons {
 		one.calls, one.given = nil, nil
 	}
 	w.people.calls = nil
+	return nil
+}
+
+// readCallsOfSales reads the calls of sales to somebody else than who called: which
+// of them were read for their callers depends on the range.
+func (w *wheel) readCallsOfSales(ctx context.Context, db store.Querier) error {
+	missing := map[string]bool{}
+	for _, one := range w.people.persons {
+		for _, s := range one.sales {
+			if s.CallID != "" && w.people.calls[s.CallID] == nil {
+				missing[s.CallID] = true
+			}
+		}
+	}
+	list, err := callsIn(ctx, db, w.account.ID, sortedKeys(missing), `c.call_id IN (?)`)
+	if err != nil {
+		return fmt.Errorf("read calls of sales: %w", err)
+	}
+	for _, c := range list {
+		w.people.calls[c.ID] = c
+	}
 	return nil
 }
 
@@ -554,29 +598,33 @@ func (w *wheel) tally(s slice, group func(id string) string) tallies {
 			c.Detractors += s.weigh(r.At)
 		}
 	}
-	for _, name := range w.names {
-		lead, ok := w.leads[name]
-		if !ok || !s.contains(lead.at) || !w.mature(lead) {
-			continue
-		}
+	w.eachLead(s.Period, func(lead reachedAt, won *reachedAt) {
 		c := groups.at(group(lead.call))
 		c.Leads += s.weigh(lead.at)
-		if w.wonInTime(name, lead) {
+		if won != nil {
 			c.Won += s.weigh(lead.at)
 		}
-	}
+	})
 	w.countMoney(s, groups, group)
 	w.countReturns(s, groups)
 	return groups
 }
 
-// mature says whether a lead is old enough to be judged.
-func (w *wheel) mature(lead reachedAt) bool { return lead.at+w.by.MaturityDays*day <= w.now }
-
-// wonInTime says whether a lead bought before it was old enough to be judged.
-func (w *wheel) wonInTime(name string, lead reachedAt) bool {
-	won, ok := w.won[name]
-	return ok && won.at <= lead.at+w.by.MaturityDays*day
+// eachLead calls fn with the leads of a period that are old enough to be judged,
+// and when each was won; nil when it was not, or not before it was that old.
+func (w *wheel) eachLead(p Period, fn func(lead reachedAt, won *reachedAt)) {
+	matures := w.by.MaturityDays * day
+	for _, name := range w.names {
+		lead, ok := w.leads[name]
+		if !ok || !p.contains(lead.at) || lead.at+matures > w.now {
+			continue
+		}
+		if won, ok := w.won[name]; ok && won.at <= lead.at+matures {
+			fn(lead, &won)
+		} else {
+			fn(lead, nil)
+		}
+	}
 }
 
 // within are the attempts that began in a period.
@@ -590,7 +638,7 @@ func (w *wheel) within(p Period) []attempt {
 
 func (w *wheel) countAttempts(s slice, groups tallies, group func(string) string) {
 	for _, a := range w.within(s.Period) {
-		c, weight := groups.at(group(cmp.Or(a.evidence(), a.enquiry))), s.weigh(a.at)
+		c, weight := groups.at(group(a.of())), s.weigh(a.at)
 		c.Opportunities += weight
 		c.daily[dayName(a.at, s.Zone)]++
 		if !a.reached {
@@ -671,10 +719,7 @@ func (w *wheel) eachSale(p Period, fn func(sold)) {
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				v := sold{conversion: conversion{at: *o.WonAt}, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
-				if c := one.lastCall(v.at); c != nil {
-					v.callID = c.ID
-				}
+				v := sold{conversion: conversion{at: *o.WonAt}, callID: o.call, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
 				v.worthOutcome(w.account, o)
 				v.back = w.inHome(o.Refunded, v.conversion)
 				fn(v)
@@ -723,11 +768,18 @@ func (w *wheel) countReturns(s slice, groups tallies) {
 			}
 		}
 	}
+	w.eachReferred(s.Until, func(lead reachedAt) { c.Referrals += s.weigh(lead.at) })
+}
+
+// eachReferred calls fn with the leads of the return window that ends at an instant
+// whom somebody sent.
+func (w *wheel) eachReferred(until time.Time, fn func(lead reachedAt)) {
+	end := store.Micros(until)
 	sent := map[string]bool{}
 	for _, r := range w.referrals {
-		if lead, ok := w.leads[w.canonical(r.Referred)]; ok && inside(lead.at) && !sent[r.Referred] {
+		if lead, ok := w.leads[w.canonical(r.Referred)]; ok && lead.at >= end-w.by.ReturnDays*day && lead.at < end && !sent[r.Referred] {
 			sent[r.Referred] = true
-			c.Referrals += s.weigh(lead.at)
+			fn(lead)
 		}
 	}
 }

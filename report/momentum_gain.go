@@ -36,7 +36,7 @@ func (w *wheel) gain(p Period, c Counts) (g cohortGain, ok bool) {
 	for _, n := range earned { // whole numbers: their order does not matter
 		sum += n
 	}
-	g.gain, g.share = sum/c.Opportunities, w.brought(p)/c.Opportunities
+	g.gain, g.share = sum/c.Opportunities, float64(len(w.traceReturns().broughtOf(p)))/c.Opportunities
 	// What one customer earns comes in bunches: the interval is that of a count of
 	// as many independent ones as vary as much.
 	squares := alone * g.gain * g.gain
@@ -84,11 +84,17 @@ func (w *wheel) broughtBy(a attempt, senders map[string]referral) (customer stri
 	return customer, bought
 }
 
-// returned are the opportunities that customers brought: when they were, and which
+// returned are the opportunities that customers brought: which they are, and which
 // opportunity each follows from.
 type returned struct {
-	at      []int64 // ascending
-	follows []following
+	brought []bringing  // by when they were
+	follows []following // by when those were that they follow from
+}
+
+// bringing is an opportunity that a customer brought.
+type bringing struct {
+	at      int64
+	attempt int // its place
 }
 
 // following is an opportunity that follows from another of a customer, which began
@@ -96,6 +102,37 @@ type returned struct {
 type following struct {
 	from     int64
 	customer string
+	attempt  int // its place
+}
+
+// earnedOf are the places of the opportunities that follow from those of a period.
+func (r *returned) earnedOf(p Period) []int {
+	var list []int
+	for _, f := range r.followsFrom(p) {
+		list = append(list, f.attempt)
+	}
+	return list
+}
+
+func (r *returned) followsFrom(p Period) []following {
+	find := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(r.follows, t.UnixMicro(), func(f following, at int64) int { return cmp.Compare(f.from, at) })
+		return i
+	}
+	return r.follows[find(p.From):find(p.Until)]
+}
+
+// broughtOf are the places of the opportunities of a period that customers brought.
+func (r *returned) broughtOf(p Period) []int {
+	find := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(r.brought, t.UnixMicro(), func(b bringing, at int64) int { return cmp.Compare(b.at, at) })
+		return i
+	}
+	var list []int
+	for _, b := range r.brought[find(p.From):find(p.Until)] {
+		list = append(list, b.attempt)
+	}
+	return list
 }
 
 // traceReturns finds once which opportunities customers brought. One follows from
@@ -115,14 +152,14 @@ func (w *wheel) traceReturns() *returned {
 	}
 	w.returned = &returned{}
 	senders := w.senders()
-	for _, a := range w.attempts {
+	for i, a := range w.attempts {
 		customer, bought := w.broughtBy(a, senders)
 		if bought == nil {
 			continue
 		}
-		w.returned.at = append(w.returned.at, a.at)
+		w.returned.brought = append(w.returned.brought, bringing{a.at, i})
 		if from := lastBefore(began[customer], *bought+1); from != nil && a.at-*from <= w.by.ReturnDays*day {
-			w.returned.follows = append(w.returned.follows, following{*from, customer})
+			w.returned.follows = append(w.returned.follows, following{*from, customer, i})
 		}
 	}
 	slices.SortStableFunc(w.returned.follows, func(a, b following) int { return cmp.Compare(a.from, b.from) })
@@ -131,24 +168,11 @@ func (w *wheel) traceReturns() *returned {
 
 // earned counts by customer the opportunities that follow from those of a period.
 func (w *wheel) earned(p Period) map[string]float64 {
-	list := w.traceReturns().follows
-	find := func(t time.Time) int {
-		i, _ := slices.BinarySearchFunc(list, t.UnixMicro(), func(f following, at int64) int { return cmp.Compare(f.from, at) })
-		return i
-	}
 	earned := map[string]float64{}
-	for _, f := range list[find(p.From):find(p.Until)] {
+	for _, f := range w.traceReturns().followsFrom(p) {
 		earned[f.customer]++
 	}
 	return earned
-}
-
-// brought is how many opportunities of a period customers brought.
-func (w *wheel) brought(p Period) float64 {
-	at := w.traceReturns().at
-	from, _ := slices.BinarySearch(at, p.From.UnixMicro())
-	until, _ := slices.BinarySearch(at, p.Until.UnixMicro())
-	return float64(until - from)
 }
 
 // canonical is the person behind a name.

@@ -65,9 +65,9 @@ type MomentumPeriod struct {
 	EnoughData bool           `json:"enough_data"`
 	Missing    []Gap          `json:"missing"`
 
-	Segments []MomentumSegment `json:"segments" doc:"What each moved the index by; empty unless asked for with by"`
+	Segments []MomentumSegment `json:"segments" doc:"What each moved the index by, of the baseline what it is made of; empty unless asked for with by"`
 	Levers   []Lever           `json:"levers" doc:"What moving each part would bring, the largest first"`
-	Behind   []Behind          `json:"behind" doc:"What each part was computed from, with links to the calls"`
+	Behind   []Behind          `json:"behind" doc:"What each part, and the gain, was computed from, with links to the calls"`
 }
 
 // Resistance is friction as a sum over its joints.
@@ -249,26 +249,29 @@ func (q *MomentumQuery) check() error {
 }
 
 func (w *wheel) report(q MomentumQuery, whole Period, base Baseline, now time.Time) *MomentumReport {
+	var with linked
+	if isBaselineID(q.Baseline) {
+		with.baseline = base.ID
+	}
 	r := &MomentumReport{
 		Head:  head("momentum", whole, w.account.Currency, now, momentumFigures),
 		Model: w.by.String(), Yardsticks: w.by, Period: q.Period, By: q.By, Periods: []MomentumPeriod{},
-		Alerts: w.alerts(whole, base.charts),
+		Alerts: w.alerts(whole, base.charts, with),
 	}
-	var with string
 	if base.ID != "" {
 		r.BaselineID, r.BaselineVersion = &base.ID, &base.Version
-	}
-	if isBaselineID(q.Baseline) {
-		with = base.ID
 	}
 	if base.ID == "" {
 		r.Foreign = w.foreign(whole, base.period())
 	} else {
 		r.Foreign = w.foreign(whole)
 	}
-	r.Baseline = w.period(base.period(), base.Counts, Compare(base.Counts, base.Counts))
-	r.Baseline.Behind = w.behindFrozen(base, with)
+	r.Baseline = w.baselinePeriod(base, q.By, with)
 	bests := w.bests(whole.Until, whole.Zone)
+	for part, b := range bests {
+		b.calls = w.callsBehind(figuresOf[part], b.period, with)
+		bests[part] = b
+	}
 	for _, p := range whole.Cut(q.Period) {
 		c := w.counts(p)
 		compared := Compare(base.Counts, c)
@@ -277,26 +280,33 @@ func (w *wheel) report(q MomentumQuery, whole Period, base Baseline, now time.Ti
 		if smooth := Compare(base.Counts, w.countOf(w.fadingTo(p))); smooth.Index != nil {
 			one.Smoothed = number(*smooth.Index)
 		}
-		one.Levers = w.levers(p, c, one.PartsUsed, compared.Index, bests)
-		one.Behind = w.behind(p, c, with)
+		one.Levers = w.levers(p, c, one.PartsUsed, compared.Index, bests, with)
+		one.Behind = append(w.behind(p, c, with), w.behindGain(one.Phases, p, c, with)...)
 		if q.By != "" {
 			one.Segments = segmentsOf(base.Counts, c, base.segments[q.By], w.segments(p, w.groupBy(q.By)), compared)
+			w.linkSegments(one.Segments, q.By, p, with)
 		}
 		r.Periods = append(r.Periods, one)
 	}
 	return r
 }
 
-// behindFrozen is what is behind a baseline's parts: the counts as they were
-// frozen, and its calls where they were read for this answer.
-func (w *wheel) behindFrozen(base Baseline, with string) []Behind {
-	list := w.behind(base.period(), base.Counts, with)
-	if base.ID != "" || base.From.Before(w.from) {
-		for i := range list {
-			list[i].Calls = []CallsBehind{}
-		}
+// baselinePeriod writes the baseline out, with the segments whose counts the
+// changes of those of the periods are made of.
+func (w *wheel) baselinePeriod(base Baseline, by Dimension, with linked) MomentumPeriod {
+	p, same := base.period(), Compare(base.Counts, base.Counts)
+	m := w.period(p, base.Counts, same)
+	if by != "" {
+		m.Segments = segmentsOf(base.Counts, base.Counts, base.segments[by], base.segments[by], same)
 	}
-	return list
+	if base.ID == "" {
+		m.Behind = w.behind(p, base.Counts, with)
+		w.linkSegments(m.Segments, by, p, with)
+	} else {
+		m.Behind = behindFrozen(base, with)
+		linkFrozen(m.Segments, by, base, with)
+	}
+	return m
 }
 
 // fadingTo is what was before the end of a period, or before now, not reaching

@@ -93,20 +93,38 @@ func (w *wheel) daily(p Period) map[string]watched {
 // Alert is a time in which more was lost at a joint, day after day, than chance
 // explains.
 type Alert struct {
-	Part     string  `json:"part"`
-	Since    string  `json:"since" format:"date" doc:"The day from which losses began to add up"`
-	On       string  `json:"on" format:"date" doc:"The day on which they were too many for chance"`
-	Until    *string `json:"until" format:"date" doc:"The day on which the wheel was as before; null while it is not"`
-	Peak     float64 `json:"peak" doc:"Largest value of the statistic; above 5 is an alert"`
-	Baseline float64 `json:"baseline" doc:"Share lost in the baseline: of handled the marks, of kept what is given back of a sale"`
-	Share    float64 `json:"share" doc:"Share lost since then"`
+	Part     string        `json:"part"`
+	Since    string        `json:"since" format:"date" doc:"The day from which losses began to add up"`
+	On       string        `json:"on" format:"date" doc:"The day on which they were too many for chance"`
+	Until    *string       `json:"until" format:"date" doc:"The day on which the wheel was as before; null while it is not"`
+	Peak     float64       `json:"peak" doc:"Largest value of the statistic; above 5 is an alert"`
+	Baseline float64       `json:"baseline" doc:"p, the share lost in the baseline: of handled the marks, of kept what is given back of a sale"`
+	Spread   *float64      `json:"spread" doc:"s, the standard deviation of a case in the baseline; null where cases are lost or kept"`
+	Sigma    float64       `json:"sigma" doc:"σ, how much more than chance the baseline's days varied"`
+	Share    float64       `json:"share" doc:"Share lost since then: lost ÷ cases"`
+	Cases    float64       `json:"cases" doc:"n, all days since"`
+	Lost     float64       `json:"lost" doc:"Of handled and kept a sum of shares"`
+	Calls    []CallsBehind `json:"calls" doc:"Of all days since, up to the day on which the wheel was as before"`
+	Days     []AlertDay    `json:"days" doc:"From since to on: how the statistic rose above the limit"`
+}
+
+// AlertDay is one day of an alert.
+type AlertDay struct {
+	On        string        `json:"on" format:"date"`
+	Cases     float64       `json:"cases"`
+	Lost      float64       `json:"lost"`
+	Statistic float64       `json:"statistic" doc:"After this day"`
+	Calls     []CallsBehind `json:"calls"`
 }
 
 // alerts runs the charts of the baseline over the days of the range.
-func (w *wheel) alerts(p Period, charts map[string]chart) []Alert {
+func (w *wheel) alerts(p Period, charts map[string]chart, with linked) []Alert {
 	list := []Alert{}
 	daily := w.daily(p)
 	days := p.days()
+	span := func(first, last int) Period { // days, both included
+		return Period{From: dayStart(days[first], p.Zone), Until: dayStart(days[last].AddDate(0, 0, 1), p.Zone), Zone: p.Zone}
+	}
 	for _, joint := range charted {
 		c, ok := charts[joint]
 		if !ok {
@@ -117,13 +135,23 @@ func (w *wheel) alerts(p Period, charts map[string]chart) []Alert {
 		for _, e := range episodes(statistic) {
 			a := Alert{
 				Part: joint, Since: days[e.rise].Format(dateFormat), On: days[e.alert].Format(dateFormat),
-				Peak: tidy(e.peak), Baseline: tidy(c.Share),
+				Peak: tidy(e.peak), Baseline: tidy(c.Share), Sigma: tidy(c.Sigma),
+				Calls: w.callsBehind(figuresOf[joint], span(e.rise, e.end-1), with),
+			}
+			if c.Spread > 0 {
+				a.Spread = number(c.Spread)
 			}
 			var n, x float64
 			for _, d := range of[e.rise:e.end] {
 				n, x = n+d.n, x+d.x
 			}
-			a.Share = tidy(x / n)
+			a.Cases, a.Lost, a.Share = tidy(n), tidy(x), tidy(x/n)
+			for i := e.rise; i <= e.alert; i++ {
+				a.Days = append(a.Days, AlertDay{
+					On: days[i].Format(dateFormat), Cases: tidy(of[i].n), Lost: tidy(of[i].x), Statistic: tidy(statistic[i]),
+					Calls: w.callsBehind(figuresOf[joint], span(i, i), with),
+				})
+			}
 			if e.end < len(statistic) {
 				until := days[e.end].Format(dateFormat)
 				a.Until = &until
@@ -146,12 +174,15 @@ type Lever struct {
 	Points    *float64         `json:"points" doc:"Added to the index"`
 	Customers *float64         `json:"customers" doc:"Customer-equivalents added in a period as long as this one"`
 	Margin    *callwheel.Money `json:"margin" doc:"Margin on what they buy; null when no margin is known, or a sale has no exchange rate"`
+	Calls     []CallsBehind    `json:"calls" doc:"half_of_missed: those missed; half_to_best: what the best month was counted from"`
 }
 
 // best is a part's best month.
 type best struct {
-	value float64
-	month string
+	value  float64
+	month  string
+	period Period
+	calls  []CallsBehind
 }
 
 // bests finds each part's best calendar month among the twelve before an
@@ -167,7 +198,7 @@ func (w *wheel) bests(end time.Time, zone *time.Location) map[string]best {
 		month := Period{From: dayStart(first, zone), Until: dayStart(first.AddDate(0, 1, 0), zone), Zone: zone}
 		for name, g := range w.counts(month).gauges() {
 			if old, had := list[name]; g.known && len(g.gaps) == 0 && (!had || g.value > old.value) {
-				list[name] = best{g.value, first.Format("2006-01")}
+				list[name] = best{value: g.value, month: first.Format("2006-01"), period: month}
 			}
 		}
 	}
@@ -185,7 +216,7 @@ func historyFrom(from, until time.Time, zone *time.Location, by Yardsticks) time
 }
 
 // levers lists what moving each part would bring, the largest first.
-func (w *wheel) levers(p Period, c Counts, used []string, index *float64, bests map[string]best) []Lever {
+func (w *wheel) levers(p Period, c Counts, used []string, index *float64, bests map[string]best, with linked) []Lever {
 	g := c.gauges()
 	list := []Lever{}
 	if c.Days <= 0 || len(used) == 0 {
@@ -201,7 +232,9 @@ func (w *wheel) levers(p Period, c Counts, used []string, index *float64, bests 
 		grow := then/now - 1
 		l := Lever{Part: part, What: what, Now: tidy(now), Then: tidy(then)}
 		if b != nil {
-			l.Best, l.BestMonth = number(b.value), &b.month
+			l.Best, l.BestMonth, l.Calls = number(b.value), &b.month, b.calls
+		} else {
+			l.Calls = w.callsBehind([]string{"missed"}, p, with)
 		}
 		if index != nil {
 			l.Points = number(*index * grow)
@@ -266,6 +299,7 @@ type MomentumSegment struct {
 	Rank          *int64             `json:"rank" doc:"By the shrunk rate; null below 10 attempts"`
 	Points        *float64           `json:"points" doc:"Share of the index less 100; null without an index"`
 	Parts         map[string]float64 `json:"parts" doc:"The points by part; mix is how the same people divide among segments"`
+	Calls         []CallsBehind      `json:"calls" doc:"What its figures were counted from, with links to the calls; a count of 0 is left out"`
 }
 
 // rankFrom is how many attempts a segment needs to be ranked.
@@ -296,7 +330,7 @@ func segmentsOf(before, now Counts, groupsBefore, groupsNow Segments, c Comparis
 	rates := shrunken(groups)
 	list := make([]MomentumSegment, len(changes))
 	for i, one := range changes {
-		s := MomentumSegment{Name: one.name, Opportunities: groups[i].n, Parts: map[string]float64{}}
+		s := MomentumSegment{Name: one.name, Opportunities: groups[i].n, Parts: map[string]float64{}, Calls: []CallsBehind{}}
 		if groups[i].n > 0 {
 			s.Reached, s.Shrunk = number(float64(groups[i].x)/float64(groups[i].n)), rates[i]
 			s.Interval = wilson(groups[i].x, groups[i].n)

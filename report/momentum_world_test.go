@@ -113,8 +113,8 @@ func TestEveryCountOfMomentumHasALinkThatListsExactlyItsCalls(t *testing.T) {
 				}); err != nil {
 					t.Fatal(err)
 				}
-				if int64(len(listed)) != link.Calls || link.Calls != link.Count {
-					t.Errorf("%s: %d counted, %d calls, the link lists %d", link.What, link.Count, link.Calls, len(listed))
+				if n := int64(len(listed)); n != *link.Calls || n != link.Count {
+					t.Errorf("%s: %d counted, %d calls, the link lists %d", link.What, link.Count, *link.Calls, n)
 				}
 				// A page at a time it is the same list.
 				paged := 0
@@ -182,8 +182,8 @@ func TestTheFirstReportFreezesItsBaselineAndLaterFactsDoNotMoveIt(t *testing.T) 
 		if second.BaselineID == nil || *second.BaselineID != *first.BaselineID || second.Baseline.Counts.Opportunities != 400 {
 			t.Errorf("the second report: got baseline %v with %d attempts, want the first with 400", second.BaselineID, second.Baseline.Counts.Opportunities)
 		}
-		if len(second.Baseline.Behind) != 8 || len(second.Baseline.Behind[0].Calls) != 0 {
-			t.Errorf("calls that came later are not behind frozen counts: got %+v", second.Baseline.Behind)
+		if b := second.Baseline.Behind; len(b) != 8 || len(b[0].Calls) != 1 || b[0].Calls[0].Count != 400 || b[0].Calls[0].Calls != nil {
+			t.Errorf("frozen counts have no number of calls, which came later too: got %+v", b)
 		}
 		// A moved yardstick is a new baseline, and the old one still answers.
 		y, err := w.desk.Yardsticks(ctx, acct)
@@ -246,6 +246,28 @@ func TestWhatDraggedIsSeenByPartBySourceAndByDay(t *testing.T) {
 		}
 		if len(p.Segments) != 2 || math.Abs(points-p.Change.Points) > 1e-8 || worst >= 0 {
 			t.Errorf("segments %+v add up to %v, want %v", p.Segments, points, p.Change.Points)
+		}
+		// Its days add up to what the alert is about, by the definition of the statistic.
+		for _, a := range m.Alerts {
+			sum, n := 0.0, 0.0
+			for _, d := range a.Days {
+				spread := math.Sqrt(a.Baseline * (1 - a.Baseline))
+				if a.Spread != nil {
+					spread = *a.Spread
+				}
+				if d.Cases > 0 {
+					sum = max(0, sum+(d.Lost-d.Cases*a.Baseline)/(math.Sqrt(d.Cases)*spread)/a.Sigma-0.5)
+				}
+				if n += d.Cases; math.Abs(sum-d.Statistic) > 1e-6 {
+					t.Errorf("%s on %s: the statistic is %v, want %v", a.Part, d.On, d.Statistic, sum)
+				}
+				if a.Part == "reached" && (len(d.Calls) != 2 || float64(d.Calls[1].Count) != d.Lost) {
+					t.Errorf("reached on %s: %v lost, the links have %+v", d.On, d.Lost, d.Calls)
+				}
+			}
+			if last := a.Days[len(a.Days)-1]; last.On != a.On || last.Statistic <= 5 || a.Days[0].On != a.Since || n > a.Cases || math.Abs(a.Lost/a.Cases-a.Share) > 1e-9 {
+				t.Errorf("alert %+v does not rise from its first day to its last", a)
+			}
 		}
 		if len(m.Alerts) == 0 || m.Alerts[0].Part != "reached" || m.Alerts[0].Since != "2025-02-10" || m.Alerts[0].Until != nil {
 			t.Errorf("alerts: got %+v, want reached since the tenth of February", m.Alerts)

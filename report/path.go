@@ -100,6 +100,7 @@ type outcome struct {
 	Margin      *int64 `db:"margin_micros"` // of what was kept of it
 	Refunded    int64  `db:"refunded_micros"`
 	Currency    string `db:"currency"`
+	call        string // the person's last call when it was won, as momentum knows it; "" for none
 }
 
 const outcomeColumns = `outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency`
