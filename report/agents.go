@@ -114,6 +114,9 @@ func gatherAgents(ctx context.Context, db store.Querier, b *book, qu question) (
 			return nil, err
 		}
 	}
+	if err := s.addOutcomes(ctx, db, b, qu); err != nil {
+		return nil, err
+	}
 	s.leniency = scoring.FitLeniency(s.markings)
 	return s, nil
 }
@@ -234,8 +237,7 @@ func (s *agentBook) addMissed(ctx context.Context, db store.Querier, b *book, qu
 	return nil
 }
 
-// addSales adds what was sold on the calls of the range, net of refunds. An
-// imported outcome was sold on its person's last call at or before it.
+// addSales adds what was sold on the calls of the range, net of refunds.
 func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu question, calls map[string]*call) error {
 	list, err := selectIn[sale](ctx, db, qu.AccountID, sortedKeys(calls), `SELECT `+saleColumns+` FROM sales WHERE account_id = ? AND call_id IN (?)`)
 	if err != nil {
@@ -248,13 +250,19 @@ func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu 
 	for _, one := range netOf(rows) {
 		s.addSale(b, soldOnCall{one, calls[one.CallID]}.conversion(qu.account))
 	}
-	ever := Period{From: qu.period.From, Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: qu.zone}
+	return nil
+}
+
+// addOutcomes adds the imported outcomes that belong to the calls of the range,
+// whenever they were won.
+func (s *agentBook) addOutcomes(ctx context.Context, db store.Querier, b *book, qu question) error {
+	ever := Period{From: time.Unix(0, 0), Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: qu.zone}
 	won, err := wonOutcomes(ctx, db, b, qu, ever)
 	if err != nil {
 		return err
 	}
 	for _, v := range won {
-		if v.call != nil && calls[v.call.ID] != nil {
+		if v.call != nil && qu.period.contains(v.call.StartedAt) {
 			s.addSale(b, v)
 		}
 	}

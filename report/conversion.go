@@ -189,8 +189,8 @@ func byMoment(a, b conversion) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id))
 }
 
-// callConversions are the person's calls, each worth the sales booked on it. An
-// imported outcome belongs to the last call at or before it was won.
+// callConversions are the person's calls, each worth the sales booked on it, and
+// the imported outcomes that belong to it.
 func (one *person) callConversions(a account) []conversion {
 	var list []conversion
 	at := map[string]int{}
@@ -206,18 +206,26 @@ func (one *person) callConversions(a account) []conversion {
 		}
 	}
 	for _, o := range one.outcomes {
-		for i := len(list) - 1; i >= 0 && o.WonAt != nil; i-- {
-			if list[i].at <= *o.WonAt {
+		if o.WonAt == nil {
+			continue
+		}
+		if c := one.callOf(o, *o.WonAt); c != nil {
+			if i, ok := at[c.ID]; ok {
 				list[i].worthOutcome(a, o)
-				break
 			}
 		}
 	}
 	return list
 }
 
-// lastCall is the person's last call at or before an instant, nil for none.
-func (one *person) lastCall(at int64) *call {
+// callOf is the call that an imported outcome belongs to at one of its moments:
+// the one it names, else the person's last call at or before, nil for none.
+func (one *person) callOf(o outcome, at int64) *call {
+	if o.CallID != "" {
+		if i := slices.IndexFunc(one.calls, func(c *call) bool { return c.ID == o.CallID }); i >= 0 {
+			return one.calls[i]
+		}
+	}
 	for i := len(one.calls) - 1; i >= 0; i-- {
 		if c := one.calls[i]; c.StartedAt <= at && !c.blocked() {
 			return c
@@ -237,7 +245,7 @@ func (one *person) saleConversions(a account, calls map[string]*call) []conversi
 	}
 	for i, o := range one.outcomes {
 		if o.WonAt != nil {
-			v := conversion{id: o.ID, at: *o.WonAt, person: one, call: one.lastCall(*o.WonAt), outcome: &one.outcomes[i]}
+			v := conversion{id: o.ID, at: *o.WonAt, person: one, call: one.callOf(o, *o.WonAt), outcome: &one.outcomes[i]}
 			v.worthOutcome(a, o)
 			list = append(list, v)
 		}
@@ -269,7 +277,7 @@ func (one *person) milestone(rank int, b *book, calls map[string]*call) (at int6
 	for _, o := range one.outcomes {
 		for i, t := range []*int64{o.LeadAt, o.QualifiedAt, o.WonAt} {
 			if t != nil && i+1 >= rank {
-				try(*t, one.lastCall(*t), o.ID)
+				try(*t, one.callOf(o, *t), o.ID)
 			}
 		}
 	}

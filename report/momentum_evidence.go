@@ -182,7 +182,7 @@ func (w *wheel) eachPurchase(until time.Time, fn func(call string, again bool)) 
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil {
-				calls[*o.WonAt] = append(calls[*o.WonAt], o.call)
+				calls[*o.WonAt] = append(calls[*o.WonAt], o.on)
 			}
 		}
 		for i, at := range one.boughtAt() {

@@ -384,13 +384,12 @@ func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until ti
 				w.place(c)
 			}
 		}
-		for i := range one.outcomes {
-			o := &one.outcomes[i]
+		for i, o := range one.outcomes {
 			if o.WonAt == nil {
 				continue
 			}
-			if c := one.lastCall(*o.WonAt); c != nil {
-				o.call = c.ID
+			if c := one.callOf(o, *o.WonAt); c != nil {
+				one.outcomes[i].on = c.ID
 				w.place(c)
 			}
 		}
@@ -719,7 +718,7 @@ func (w *wheel) eachSale(p Period, fn func(sold)) {
 		}
 		for _, o := range one.outcomes {
 			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				v := sold{conversion: conversion{at: *o.WonAt}, callID: o.call, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
+				v := sold{conversion: conversion{at: *o.WonAt}, callID: o.on, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
 				v.worthOutcome(w.account, o)
 				v.back = w.inHome(o.Refunded, v.conversion)
 				fn(v)

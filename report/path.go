@@ -100,10 +100,11 @@ type outcome struct {
 	Margin      *int64 `db:"margin_micros"` // of what was kept of it
 	Refunded    int64  `db:"refunded_micros"`
 	Currency    string `db:"currency"`
-	call        string // the person's last call when it was won, as momentum knows it; "" for none
+	CallID      string `db:"call_id"` // on which it came about, "" where nobody says
+	on          string // the call that it belongs to; see momentum
 }
 
-const outcomeColumns = `outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency`
+const outcomeColumns = `outcome_id, person, call_id, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency`
 
 // given is a disposition that was given to a call.
 type given struct {

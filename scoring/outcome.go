@@ -15,6 +15,7 @@ import (
 type Outcome struct {
 	ID                         string // the other system's
 	Person                     string // any stable string: an E.164 number, a hashed address
+	CallID                     string // of this person, on which it came about; "": the last one at or before
 	LeadAt, QualifiedAt, WonAt *time.Time
 	Value, Margin              *callwheel.Money // without WonAt: what is expected, which counts nowhere
 	Refunded                   *callwheel.Money // what was given back of Value, and its part of Margin with it
@@ -123,21 +124,22 @@ func (d *Desk) importOutcome(ctx context.Context, tx *store.Tx, accountID string
 		r.Margin = &kept // of what was kept of the value
 	}
 	args := []any{
-		accountID, o.ID, o.Person, store.AtPtr(o.LeadAt), store.AtPtr(o.QualifiedAt), store.AtPtr(o.WonAt), value, r.Margin, r.Refunded, r.Currency,
+		accountID, o.ID, o.Person, o.CallID, store.AtPtr(o.LeadAt), store.AtPtr(o.QualifiedAt), store.AtPtr(o.WonAt), value, r.Margin, r.Refunded, r.Currency,
 		store.Micros(d.now()),
 	}
 	const insert = `
-		INSERT INTO outcomes (account_id, outcome_id, person, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency, imported_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO outcomes (account_id, outcome_id, person, call_id, lead_at, qualified_at, won_at, value_micros, margin_micros, refunded_micros, currency, imported_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account_id, outcome_id) DO `
 	if n, err := tx.Exec(ctx, insert+`NOTHING`, args...); err != nil || n > 0 {
 		return telephony.ImportNew, err
 	}
 	n, err := tx.Exec(ctx, insert+`UPDATE SET
-			person = excluded.person, lead_at = excluded.lead_at, qualified_at = excluded.qualified_at, won_at = excluded.won_at,
+			person = excluded.person, call_id = excluded.call_id, lead_at = excluded.lead_at, qualified_at = excluded.qualified_at, won_at = excluded.won_at,
 			value_micros = excluded.value_micros, margin_micros = excluded.margin_micros, refunded_micros = excluded.refunded_micros,
 			currency = excluded.currency, imported_at = excluded.imported_at
-		WHERE (outcomes.person, outcomes.currency, outcomes.refunded_micros) <> (excluded.person, excluded.currency, excluded.refunded_micros)
+		WHERE (outcomes.person, outcomes.call_id, outcomes.currency, outcomes.refunded_micros)
+				<> (excluded.person, excluded.call_id, excluded.currency, excluded.refunded_micros)
 			OR outcomes.lead_at IS DISTINCT FROM excluded.lead_at
 			OR outcomes.qualified_at IS DISTINCT FROM excluded.qualified_at
 			OR outcomes.won_at IS DISTINCT FROM excluded.won_at
