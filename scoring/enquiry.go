@@ -210,6 +210,16 @@ func (d *Desk) ImportEnquiries(ctx context.Context, accountID string, list []New
 			if done[i], err = d.keepEnquiry(ctx, tx, accountID, importer, n); err != nil {
 				return err
 			}
+			if n.ReferredBy == "" {
+				continue
+			}
+			told, err := importReferred(ctx, tx, accountID, n.ReferredBy, n.Person, *n.At)
+			if err != nil {
+				return err
+			}
+			if told && done[i] == telephony.ImportUnchanged {
+				done[i] = telephony.ImportCorrected
+			}
 		}
 		return nil
 	})

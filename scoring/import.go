@@ -18,22 +18,29 @@ const importer = "import"
 // ImportedDesk is what another system says of a call: whose it was, what became
 // of it, what it sold. What is empty was not told.
 type ImportedDesk struct {
-	CallID      string
-	Outcome     telephony.Outcome // of the call; "" where the file does not tell
-	At          time.Time         // when it was said: a file tells of the end of the call
-	StartedAt   time.Time         // when the call began, and what it sold was sold
-	Agent       string            // names of the account's lists; those that are missing are made
-	Tags        []string
-	Disposition string
-	Value       *callwheel.Money // what it sold, with the margin of that and what was given back
-	Margin      *callwheel.Money
-	Refunded    *callwheel.Money
-	ScorePPM    *int64     // how well it was handled, in millionths of full marks
-	CSAT, NPS   *int64     // what the caller said
-	RatedAt     *time.Time // when; nil: At
-	CalledBack  *time.Time // when the business called back and somebody was reached
-	From        string     // the caller's number, "" for none; needed for
-	ReferredBy  string     // the number of who sent the caller
+	CallID     string
+	Outcome    telephony.Outcome // of the call; "" where the file does not tell
+	At         time.Time         // when it was said: a file tells of the end of the call
+	StartedAt  time.Time         // when the call began, and what it sold was sold
+	Agent      string            // names of the account's lists; those that are missing are made
+	Tags       []string
+	Given      []GivenDisposition // what it was judged as, in the order of time: the last one counts
+	Value      *callwheel.Money   // what it sold, with the margin of that and what was given back
+	Margin     *callwheel.Money
+	Refunded   *callwheel.Money
+	ScorePPM   *int64     // how well it was handled, in millionths of full marks
+	CSAT, NPS  *int64     // what the caller said
+	RatedAt    *time.Time // when; nil: At
+	CalledBack *time.Time // when the business called back and somebody was reached
+	From       string     // the caller's number, "" for none; needed for
+	ReferredBy string     // the number of who sent the caller
+}
+
+// GivenDisposition is a disposition of the account's list, by its name, and when
+// a call was given it.
+type GivenDisposition struct {
+	Name string
+	At   time.Time
 }
 
 // Check lists what cannot be: the fields are named as in the file.
@@ -45,7 +52,15 @@ func (i ImportedDesk) Check() []callwheel.FieldError {
 		}
 	}
 	name("agent", i.Agent)
-	name("disposition", i.Disposition)
+	for n, g := range i.Given {
+		name("disposition", g.Name)
+		switch {
+		case g.At.Before(i.StartedAt):
+			bad = append(bad, callwheel.FieldError{Field: "disposed_at", Message: "is before the call itself"})
+		case n > 0 && g.At.Before(i.Given[n-1].At):
+			bad = append(bad, callwheel.FieldError{Field: "disposed_at", Message: "must go on in time: the last disposition counts"})
+		}
+	}
 	for _, t := range i.Tags {
 		name("tags", t)
 	}
@@ -164,16 +179,18 @@ func (d *Desk) complete(ctx context.Context, tx *store.Tx, who account.Identity,
 				return err
 			}
 		}
-		err = add(known.dispositions, one.Disposition, &made.Dispositions, func(clean string) (string, string, error) {
-			o := Disposition{ID: callwheel.NewID("disp"), Name: clean, Stage: StageNone, Genuine: true, Version: 1, CreatedAt: now}
-			err := tx.Get(ctx, &o.Position, `SELECT COALESCE(max(position), 0) + 1 FROM dispositions WHERE account_id = ? AND retired_at IS NULL`, who.AccountID)
-			if err == nil {
-				_, err = insertDisposition(ctx, tx, who.AccountID, o)
+		for _, g := range one.Given {
+			err := add(known.dispositions, g.Name, &made.Dispositions, func(clean string) (string, string, error) {
+				o := Disposition{ID: callwheel.NewID("disp"), Name: clean, Stage: StageNone, Genuine: true, Version: 1, CreatedAt: now}
+				err := tx.Get(ctx, &o.Position, `SELECT COALESCE(max(position), 0) + 1 FROM dispositions WHERE account_id = ? AND retired_at IS NULL`, who.AccountID)
+				if err == nil {
+					_, err = insertDisposition(ctx, tx, who.AccountID, o)
+				}
+				return o.ID, "disposition.create", err
+			})
+			if err != nil {
+				return err
 			}
-			return o.ID, "disposition.create", err
-		})
-		if err != nil {
-			return err
 		}
 	}
 	return nil
@@ -194,7 +211,7 @@ func (d *Desk) importDesk(ctx context.Context, tx *store.Tx, accountID string, k
 	}
 	changed := false
 	for _, say := range []func(context.Context, *sitting, lists, ImportedDesk) (verdicts []verdict, err error){
-		importAgent, importTags, importDisposition, importSale, importCallBack, importScore, importRatings, importReferral,
+		importAgent, importTags, importDispositions, importSale, importCallBack, importScore, importRatings, importReferral,
 	} {
 		said, err := say(ctx, s, known, one)
 		if err != nil {
@@ -269,26 +286,21 @@ func importTags(ctx context.Context, s *sitting, known lists, one ImportedDesk) 
 	return said, nil
 }
 
-// importDisposition gives the call the file's disposition, or takes back what an
-// import had given. A disposition that a person gave later counts before it.
-func importDisposition(ctx context.Context, s *sitting, known lists, one ImportedDesk) ([]verdict, error) {
-	id := known.dispositions[Fold(one.Disposition)]
-	if one.Disposition == "" {
-		id = ""
-	}
-	var given []struct {
-		JudgementID   string     `db:"judgement_id"`
-		DispositionID string     `db:"disposition_id"`
-		GivenAt       store.Time `db:"given_at"`
-	}
-	err := s.tx.Select(ctx, &given, `SELECT judgement_id, disposition_id, given_at FROM call_dispositions WHERE account_id = ? AND call_id = ? AND given_by = ?`,
-		s.AccountID, s.CallID, importer)
-	switch {
-	case err != nil:
+// importDispositions gives the call the file's dispositions, or takes back what an
+// import had given. A disposition that a person gave later counts before them.
+func importDispositions(ctx context.Context, s *sitting, known lists, one ImportedDesk) ([]verdict, error) {
+	var given []givenRow
+	err := s.tx.Select(ctx, &given, `
+		SELECT disposition_id, given_at, given_by FROM call_dispositions
+		WHERE account_id = ? AND call_id = ? AND given_by = ? ORDER BY given_at, judgement_id`, s.AccountID, s.CallID, importer)
+	if err != nil {
 		return nil, err
-	case len(given) == 0 && id == "":
-		return nil, nil
-	case len(given) == 1 && given[0].DispositionID == id && given[0].GivenAt.Equal(s.at):
+	}
+	told := make([]givenRow, len(one.Given))
+	for i, g := range one.Given {
+		told[i] = givenRow{DispositionID: known.dispositions[Fold(g.Name)], GivenAt: store.At(g.At), GivenBy: importer}
+	}
+	if slices.EqualFunc(given, told, func(a, b givenRow) bool { return a.DispositionID == b.DispositionID && a.GivenAt.Equal(b.GivenAt.Time) }) {
 		return nil, nil
 	}
 	// An import tells facts of elsewhere: a correction replaces what it told,
@@ -296,13 +308,18 @@ func importDisposition(ctx context.Context, s *sitting, known lists, one Importe
 	if _, err := s.tx.Exec(ctx, `DELETE FROM call_dispositions WHERE account_id = ? AND call_id = ? AND given_by = ?`, s.AccountID, s.CallID, importer); err != nil {
 		return nil, err
 	}
-	v := newVerdict(disposed, map[string]any{"disposition": one.Disposition, "disposition_id": id})
-	if id != "" {
+	var said []verdict
+	for i, g := range told {
+		v := newVerdict(disposed, map[string]any{"disposition": one.Given[i].Name, "disposition_id": g.DispositionID, "given_at": instant(g.GivenAt)})
 		if _, err := s.tx.Exec(ctx, `
 			INSERT INTO call_dispositions (account_id, judgement_id, call_id, disposition_id, given_at, given_by) VALUES (?, ?, ?, ?, ?, ?)`,
-			s.AccountID, v.id, s.CallID, id, store.Micros(s.at), importer); err != nil {
+			s.AccountID, v.id, s.CallID, g.DispositionID, g.GivenAt, importer); err != nil {
 			return nil, err
 		}
+		said = append(said, v)
+	}
+	if len(said) == 0 {
+		said = []verdict{newVerdict(disposed, map[string]any{"disposition": "", "disposition_id": ""})}
 	}
 	standing, err := s.disposition(ctx)
 	if err != nil {
@@ -310,7 +327,7 @@ func importDisposition(ctx context.Context, s *sitting, known lists, one Importe
 	}
 	_, err = s.tx.Exec(ctx, `UPDATE call_desks SET disposition_id = ?, disposed_at = ? WHERE account_id = ? AND call_id = ?`,
 		standing.DispositionID, standing.GivenAt, s.AccountID, s.CallID)
-	return []verdict{v}, err
+	return said, err
 }
 
 // CheckImport lists, by their place in the list, what ImportDesks would refuse

@@ -12,7 +12,7 @@ import (
 
 // silent says whether a file tells nothing of the call.
 func (i ImportedDesk) silent() bool {
-	return i.Agent == "" && len(i.Tags) == 0 && i.Disposition == "" && i.Value == nil && i.ScorePPM == nil && i.CSAT == nil && i.NPS == nil &&
+	return i.Agent == "" && len(i.Tags) == 0 && len(i.Given) == 0 && i.Value == nil && i.ScorePPM == nil && i.CSAT == nil && i.NPS == nil &&
 		i.CalledBack == nil && i.ReferredBy == ""
 }
 

@@ -312,13 +312,13 @@ func TestAFileOfTouchesTellsFormsAndChats(t *testing.T) {
 		b := newBrought(t, databaseURL)
 		h := b.house
 		h.call(account.Agent, http.MethodPost, "/v1/enquiries", map[string]any{"external_id": "2", "person": "ann", "kind": "chat", "at": "2026-10-01T10:00:00Z"}, nil)
-		header := touchColumns + ",enquiry,answered_at"
+		header := touchColumns + ",enquiry,answered_at,referred_by"
 		lines := []string{
 			header,
-			"1,+12125550101,2026-10-01T10:00:00Z,Fair,,spring,,,,,,form,2026-10-01T10:30:00Z",
-			"2,ann,2026-10-01T10:00:00Z,,,,,,,,,chat,2026-10-01T11:00:00Z",
-			"3,bob,2026-10-01T10:00:00Z,untracked,,,,,,,,Form,",
-			"4,bob,2026-10-01T10:00:00Z,google,cpc,,,,,,,,",
+			"1,+12125550101,2026-10-01T10:00:00Z,Fair,,spring,,,,,,form,2026-10-01T10:30:00Z,+12125550199",
+			"2,ann,2026-10-01T10:00:00Z,,,,,,,,,chat,2026-10-01T11:00:00Z,",
+			"3,bob,2026-10-01T10:00:00Z,untracked,,,,,,,,Form,,",
+			"4,bob,2026-10-01T10:00:00Z,google,cpc,,,,,,,,,",
 		}
 		said := b.file("touches", lines).ok(t)
 		for _, want := range []string{"4 lines read, 3 new, 0 unchanged, 1 corrected", "made sources: google, Fair"} {
@@ -341,18 +341,97 @@ func TestAFileOfTouchesTellsFormsAndChats(t *testing.T) {
 		for _, e := range list.Items {
 			is(t, e.ExternalID+" is answered", e.AnsweredAt != nil, e.ExternalID != "3")
 		}
+		var page struct {
+			ReferredBy []struct{ Referrer struct{ E164 string } } `json:"referred_by"`
+		}
+		h.call(account.Agent, http.MethodGet, "/v1/callers/+12125550101", nil, &page)
+		is(t, "who sent them", fmt.Sprint(page.ReferredBy), "[{{+12125550199}}]")
 		for line, want := range map[string]string{
-			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,letter,":                   "enquiry: must be form or chat",
-			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,form,2026-10-01T09:00:00Z": "answered_at: is before the enquiry itself",
-			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,,2026-10-01T11:00:00Z":     "answered_at: belongs to a form or a chat",
-			"5,,2026-10-01T10:00:00Z,google,,,,,,,,form,":                        "person: must not be empty",
-			",bob,2026-10-01T10:00:00Z,google,,,,,,,,form,":                      "touch_id: must not be empty",
-			"5,bob,,google,,,,,,,,form,":                                         "touched_at: must not be empty",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,letter,,":                    "enquiry: must be form or chat",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,form,2026-10-01T09:00:00Z,":  "answered_at: is before the enquiry itself",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,,2026-10-01T11:00:00Z,":      "answered_at: belongs to a form or a chat",
+			"5,+12125550101,2026-10-01T10:00:00Z,google,,,,,,,,,,+12125550102":     "referred_by: belongs to a form or a chat",
+			"5,+12125550101,2026-10-01T10:00:00Z,google,,,,,,,,form,,+12125550101": "referred_by: nobody sends themselves",
+			"5,bob,2026-10-01T10:00:00Z,google,,,,,,,,form,,+12125550101":          "person: must be a phone number in E.164",
+			"5,,2026-10-01T10:00:00Z,google,,,,,,,,form,,":                         "person: must not be empty",
+			",bob,2026-10-01T10:00:00Z,google,,,,,,,,form,,":                       "touch_id: must not be empty",
+			"5,bob,,google,,,,,,,,form,,":                                          "touched_at: must not be empty",
 		} {
 			if got := b.file("touches", []string{header, line}); got.code != exitFailed || !strings.Contains(got.err, "line 2: "+want) {
 				t.Errorf("%s: got %d, %s, want %s", line, got.code, got.err, want)
 			}
 		}
+	})
+}
+
+// When a call was judged is told with what it was judged as, and corrected like it;
+// what was sold on it belongs to it, whenever that was.
+func TestDispositionsHaveMomentsAndOutcomesTheirCalls(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		b := newBrought(t, databaseURL)
+		h := b.house
+		const header = "call_id,started_at,from,tracking_number,outcome,ring_seconds,talk_seconds,source,disposition,disposed_at"
+		line := func(rest string) string {
+			return "1,2026-10-01T10:00:00Z,+12125550101,+13125550171,answered,5,60,Radio," + rest
+		}
+		second := "2,2026-10-01T11:00:00Z,+12125550101,+13125550171,answered,5,60,TV,,"
+		for _, one := range []struct{ rest, said, stands, lead, qualified string }{
+			{"Lead,", "2 new", "Lead", "2026-10-01T10:01:05.000000Z", ""},
+			{"Lead,", "2 unchanged", "Lead", "2026-10-01T10:01:05.000000Z", ""},
+			{"Lead,2026-10-03T10:00:00Z", "1 corrected", "Lead", "2026-10-03T10:00:00.000000Z", ""},
+			{
+				"Lead; Qualified lead ;Not a lead,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z; 2026-10-03T10:00:00Z", "1 corrected", "Not a lead",
+				"2026-10-02T10:00:00.000000Z", "2026-10-03T10:00:00.000000Z",
+			},
+			{
+				"Lead;Qualified lead;Not a lead,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z;2026-10-03T10:00:00Z", "2 unchanged", "Not a lead",
+				"2026-10-02T10:00:00.000000Z", "2026-10-03T10:00:00.000000Z",
+			},
+			{"Spam;Lead,2026-10-02T10:00:00Z;2026-10-04T10:00:00Z", "1 corrected", "Lead", "2026-10-04T10:00:00.000000Z", ""},
+			{",", "1 corrected", "", "", ""},
+			{"Qualified lead,2026-10-05T10:00:00Z", "1 corrected", "Qualified lead", "2026-10-05T10:00:00.000000Z", "2026-10-05T10:00:00.000000Z"},
+		} {
+			if got := b.file("calls", []string{header, line(one.rest), second}).ok(t); !strings.Contains(got, one.said) {
+				t.Errorf("%s: got %s, want %s", one.rest, got, one.said)
+			}
+			is(t, one.rest+": the disposition that stands", text(h.calls("limit=2")[0].Disposition), one.stands)
+			var page struct {
+				LeadAt      *string `json:"lead_at"`
+				QualifiedAt *string `json:"qualified_at"`
+			}
+			h.call(account.Agent, http.MethodGet, "/v1/callers/+12125550101", nil, &page)
+			is(t, one.rest+": a lead", text(page.LeadAt), one.lead)
+			is(t, one.rest+": qualified", text(page.QualifiedAt), one.qualified)
+		}
+		for rest, want := range map[string]string{
+			"Lead,2026-10-01T09:59:59Z":                                  "disposed_at: is before the call itself",
+			"Lead,tomorrow":                                              "disposed_at: must be an instant",
+			"Lead,2199-10-01T09:59:59Z":                                  "disposed_at: lies more than a day ahead",
+			",2026-10-02T10:00:00Z":                                      "disposition: must not be empty where disposed_at tells when it was given",
+			"Lead;Sale,2026-10-02T10:00:00Z;":                            "disposed_at: must tell of each disposition when it was given",
+			"Lead,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z":             "disposed_at: has 2 instants for 1 dispositions",
+			"Lead;Sale,2026-10-03T10:00:00Z;2026-10-02T10:00:00Z":        "disposed_at: must go on in time",
+			"Lead;;Sale,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z;;":     "disposed_at: has 4 instants for 3 dispositions",
+			"Lead;,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z":            "disposition: must not be empty where disposed_at tells when it was given",
+			"Lead;Sale,2026-10-02T10:00:00Z;2026-10-03T10:00:00Z;x; y;z": "disposed_at: has 5 instants for 2 dispositions",
+		} {
+			if got := b.file("calls", []string{header, line(rest)}); got.code != exitFailed || !strings.Contains(got.err, "line 2: "+want) {
+				t.Errorf("%s: got %d, %s, want %s", rest, got.code, got.err, want)
+			}
+		}
+
+		const sales = "outcome_id,person,call_id,won_at,value,currency"
+		for _, one := range []struct{ call, want string }{
+			{"1", "Radio/(none)/(none): 1 calls, credit 1.000, 100.00; TV/(none)/(none): 1 calls, credit 0.000, 0.00"},
+			{"2", "Radio/(none)/(none): 1 calls, credit 0.000, 0.00; TV/(none)/(none): 1 calls, credit 1.000, 100.00"}, // before it began
+			{"", "Radio/(none)/(none): 1 calls, credit 1.000, 100.00; TV/(none)/(none): 1 calls, credit 0.000, 0.00"},
+			{"nobody's", "Radio/(none)/(none): 1 calls, credit 1.000, 100.00; TV/(none)/(none): 1 calls, credit 0.000, 0.00"},
+		} {
+			b.file("outcomes", []string{sales, "1,+12125550101," + one.call + ",2026-10-01T10:30:00Z,100.00,USD"}).ok(t)
+			is(t, "sold on call "+one.call, strings.Join(h.rowsOf("credit_for=sale&model=stored_winner"), "; "), one.want)
+		}
+		h.close()
+		nothingDiffers(t, command(t, b.environ, "replay"))
 	})
 }
 

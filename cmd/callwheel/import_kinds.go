@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -26,8 +27,9 @@ func (r *reading) refuse(field, message string) {
 }
 
 // instant reads an instant; nil where the column is empty.
-func (r *reading) instant(field string) *time.Time {
-	text := r.Get(field)
+func (r *reading) instant(field string) *time.Time { return r.instantOf(field, r.Get(field)) }
+
+func (r *reading) instantOf(field, text string) *time.Time {
 	if text == "" {
 		return nil
 	}
@@ -53,6 +55,38 @@ func (r *reading) moment(field string) time.Time {
 		return *at
 	}
 	return time.Time{}
+}
+
+// dispositions reads what a call was judged as: one, at disposed_at or else when
+// the call had ended, or several with as many instants.
+func (r *reading) dispositions(ended time.Time) []scoring.GivenDisposition {
+	text, at := r.Get("disposition"), strings.Split(r.Get("disposed_at"), ";")
+	names := []string{text}
+	if len(at) > 1 {
+		names = strings.Split(text, ";")
+	}
+	switch {
+	case text == "" && r.Get("disposed_at") == "":
+		return nil
+	case len(names) != len(at):
+		r.refuse("disposed_at", fmt.Sprintf("has %d instants for %d dispositions", len(at), len(names)))
+		return nil
+	}
+	var list []scoring.GivenDisposition
+	for i, name := range names {
+		g := scoring.GivenDisposition{Name: strings.TrimSpace(name), At: ended}
+		if told := r.instantOf("disposed_at", strings.TrimSpace(at[i])); told != nil {
+			g.At = *told
+		}
+		switch {
+		case g.Name == "":
+			r.refuse("disposition", "must not be empty where disposed_at tells when it was given")
+		case len(at) > 1 && strings.TrimSpace(at[i]) == "":
+			r.refuse("disposed_at", "must tell of each disposition when it was given")
+		}
+		list = append(list, g)
+	}
+	return list
 }
 
 // seconds reads whole seconds; -1 where the column is empty.
@@ -178,6 +212,7 @@ func (c importTouchesCmd) Run(ctx context.Context, s *settings, std stdio) error
 				{Name: "referrer"},
 				{Name: "enquiry"},
 				{Name: "answered_at"},
+				{Name: "referred_by"},
 			},
 			read: func(line report.Line) (importedTouch, []callwheel.FieldError) { return readTouch(line, b.now()) },
 			id:   func(t importedTouch) string { return t.arrival.ID },
@@ -205,7 +240,7 @@ func readTouch(line report.Line, now time.Time) (importedTouch, []callwheel.Fiel
 	case kind != "":
 		e := scoring.NewEnquiry{
 			ExternalID: t.ID, Person: t.Person, Kind: scoring.EnquiryKind(kind), At: &t.At, AnsweredAt: answered,
-			Source: t.Source, Medium: t.Medium, Campaign: t.Campaign,
+			Source: t.Source, Medium: t.Medium, Campaign: t.Campaign, ReferredBy: r.Get("referred_by"),
 		}
 		bad := r.check(e.Check(now))
 		if t.Source != "" && !strings.EqualFold(t.Source, attribution.UntrackedSource) {
@@ -214,6 +249,8 @@ func readTouch(line report.Line, now time.Time) (importedTouch, []callwheel.Fiel
 		return importedTouch{t, &e}, bad
 	case answered != nil:
 		r.refuse("answered_at", "belongs to a form or a chat")
+	case r.Get("referred_by") != "":
+		r.refuse("referred_by", "belongs to a form or a chat; of other touches an outcome may tell it")
 	}
 	return importedTouch{t, nil}, r.check(t.Check())
 }
@@ -272,6 +309,7 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 			columns: []report.LineColumn{
 				{Name: "outcome_id", Required: true},
 				{Name: "person", Required: true},
+				{Name: "call_id"},
 				{Name: "lead_at"},
 				{Name: "qualified_at"},
 				{Name: "won_at"},
@@ -288,6 +326,9 @@ func (c importOutcomesCmd) Run(ctx context.Context, s *settings, std stdio) erro
 					LeadAt: r.instant("lead_at"), QualifiedAt: r.instant("qualified_at"), WonAt: r.instant("won_at"),
 					Value: r.money("value", b.account.Currency), Margin: r.money("margin", b.account.Currency),
 					Refunded: r.money("refunded", b.account.Currency), ReferredBy: r.Get("referred_by"),
+				}
+				if ref := r.Get("call_id"); ref != "" {
+					o.CallID = telephony.ImportedCall{Ref: ref}.ID()
 				}
 				return o, r.check(o.Check())
 			},
@@ -387,6 +428,7 @@ func (c importCallsCmd) Run(ctx context.Context, s *settings, std stdio) error {
 				{Name: "agent"},
 				{Name: "tags"},
 				{Name: "disposition"},
+				{Name: "disposed_at"},
 				{Name: "value"},
 				{Name: "margin"},
 				{Name: "refunded"},
@@ -419,7 +461,7 @@ func readCall(line report.Line, now time.Time, home string) (importedCall, []cal
 	c.call.Confidence = r.confidence(c.call.Source)
 	ended := c.call.StartedAt.Add(time.Duration(max(0, c.call.RingSeconds)+max(0, c.call.TalkSeconds)) * time.Second)
 	c.desk = scoring.ImportedDesk{
-		CallID: c.call.ID(), Outcome: c.call.Outcome, StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Disposition: r.Get("disposition"),
+		CallID: c.call.ID(), Outcome: c.call.Outcome, StartedAt: c.call.StartedAt, At: ended, Agent: r.Get("agent"), Given: r.dispositions(ended),
 		Value: r.money("value", home), Margin: r.money("margin", home), Refunded: r.money("refunded", home),
 		ScorePPM: r.ppm("score"), CSAT: r.whole("csat"), NPS: r.whole("nps"), RatedAt: r.instant("rated_at"), CalledBack: r.instant("called_back_at"),
 		ReferredBy: r.Get("referred_by"),

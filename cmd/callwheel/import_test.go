@@ -296,7 +296,6 @@ func (h *house) answer(token, question string) string {
 			}
 		}
 	}
-	withoutLinks(a)
 	text, err := json.MarshalIndent(a, "", " ")
 	if err != nil {
 		h.t.Fatal(err)
@@ -312,24 +311,6 @@ func unlike(lived, brought string) string {
 		i++
 	}
 	return fmt.Sprintf("lived\n%s\nbrought\n%s", strings.Join(a[max(0, i-40):min(len(a), i+20)], "\n"), strings.Join(b[max(0, i-3):min(len(b), i+20)], "\n"))
-}
-
-// withoutLinks takes out how many calls are behind a count: an outcome that was
-// brought in has none. The counts themselves stay.
-func withoutLinks(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		if v["url"] != nil && v["count"] != nil {
-			delete(v, "calls")
-		}
-		for _, inner := range v {
-			withoutLinks(inner)
-		}
-	case []any:
-		for _, inner := range v {
-			withoutLinks(inner)
-		}
-	}
 }
 
 // telling is how much the file of calls says of where a call came from, when a
@@ -372,9 +353,9 @@ func (h *house) export(dir string, tell telling) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	records := [][]string{{"touch_id", "person", "touched_at", "source", "medium", "campaign", "term", "content", "landing_page", "referrer", "enquiry", "answered_at"}}
+	records := [][]string{{"touch_id", "person", "touched_at", "source", "medium", "campaign", "term", "content", "landing_page", "referrer", "enquiry", "answered_at", "referred_by"}}
 	for _, t := range touches {
-		records = append(records, []string{t.ID, t.Person, t.At.Format(time.RFC3339Nano), t.Source, t.Medium, t.Campaign, t.Term, t.Content, t.Landing, t.Referrer, "", ""})
+		records = append(records, []string{t.ID, t.Person, t.At.Format(time.RFC3339Nano), t.Source, t.Medium, t.Campaign, t.Term, t.Content, t.Landing, t.Referrer, "", "", ""})
 	}
 	var enquiries struct {
 		Items []struct {
@@ -389,8 +370,18 @@ func (h *house) export(dir string, tell telling) {
 		}
 	}
 	h.call(account.Manager, http.MethodGet, "/v1/enquiries?limit=500", nil, &enquiries)
+	askedBy := map[string]string{}
+	var sentToAsk []struct{ ID, Referrer string }
+	if err := db.Select(ctx, &sentToAsk, `
+		SELECT e.external_id AS id, r.referrer FROM referrals r JOIN enquiries e ON e.account_id = r.account_id AND e.person = r.referred AND e.at = r.referred_at
+		WHERE r.account_id = ?`, id); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range sentToAsk {
+		askedBy[s.ID] = s.Referrer
+	}
 	for _, e := range enquiries.Items {
-		records = append(records, []string{e.ExternalID, e.Person, e.At, text(e.Source), text(e.Medium), text(e.Campaign), "", "", "", "", e.Kind, text(e.AnsweredAt)})
+		records = append(records, []string{e.ExternalID, e.Person, e.At, text(e.Source), text(e.Medium), text(e.Campaign), "", "", "", "", e.Kind, text(e.AnsweredAt), askedBy[e.ExternalID]})
 	}
 	write("touches", records)
 	var sent []struct{ CallID, Referrer string }
@@ -404,7 +395,23 @@ func (h *house) export(dir string, tell telling) {
 		referred[s.CallID] = s.Referrer
 	}
 
-	records = [][]string{{"outcome_id", "person", "won_at", "value", "margin", "refunded", "currency"}}
+	var given []struct {
+		CallID, Name string
+		At           store.Time
+	}
+	if err := db.Select(ctx, &given, `
+		SELECT g.call_id AS callid, d.name, g.given_at AS at FROM call_dispositions g
+		JOIN dispositions d ON d.account_id = g.account_id AND d.disposition_id = g.disposition_id
+		WHERE g.account_id = ? ORDER BY g.given_at, g.judgement_id`, id); err != nil {
+		h.t.Fatal(err)
+	}
+	disposed := map[string][2][]string{} // names and instants
+	for _, g := range given {
+		d := disposed[g.CallID]
+		disposed[g.CallID] = [2][]string{append(d[0], g.Name), append(d[1], g.At.Format(time.RFC3339Nano))}
+	}
+
+	records = [][]string{{"outcome_id", "person", "call_id", "won_at", "value", "margin", "refunded", "currency"}}
 	sold := map[string][]string{}
 	desks := map[string]deskJSON{}
 	calls := h.calls("limit=500")
@@ -422,14 +429,14 @@ func (h *house) export(dir string, tell telling) {
 			case s.SoldAt.Equal(c.StartedAt) && sold[c.ID] == nil:
 				sold[c.ID] = worth
 			default:
-				records = append(records, slices.Concat([]string{s.ID, *c.From.E164, s.SoldAt.Format(time.RFC3339Nano)}, worth))
+				records = append(records, slices.Concat([]string{s.ID, *c.From.E164, c.ProviderCallID, s.SoldAt.Format(time.RFC3339Nano)}, worth))
 			}
 		}
 	}
 	write("outcomes", records)
 
 	records = [][]string{{
-		"call_id", "started_at", "from", "tracking_number", "outcome", "ring_seconds", "talk_seconds", "source", "medium", "campaign", "agent", "tags", "disposition",
+		"call_id", "started_at", "from", "tracking_number", "outcome", "ring_seconds", "talk_seconds", "source", "medium", "campaign", "agent", "tags", "disposition", "disposed_at",
 		"value", "margin", "refunded", "currency", "score", "csat", "nps", "rated_at", "called_back_at", "referred_by",
 	}}
 	count := func(n *int64) string {
@@ -460,7 +467,7 @@ func (h *house) export(dir string, tell telling) {
 		}
 		records = append(records, slices.Concat([]string{
 			c.ProviderCallID, c.StartedAt.Format(time.RFC3339Nano), cmp.Or(text(c.From.E164), "anonymous"), c.TrackingNumber.E164, c.Outcome, count(waited[c.ID]), count(c.TalkSeconds),
-		}, source, []string{agent, strings.Join(c.Tags, "; "), text(c.Disposition)}, sold[c.ID], desks[c.ID].facts(), []string{referred[c.ID]}))
+		}, source, []string{agent, strings.Join(c.Tags, "; "), strings.Join(disposed[c.ID][0], "; "), strings.Join(disposed[c.ID][1], "; ")}, sold[c.ID], desks[c.ID].facts(), []string{referred[c.ID]}))
 	}
 	write("calls", records)
 
@@ -517,7 +524,7 @@ func (d deskJSON) facts() []string {
 		list[3] = f.GivenAt
 	}
 	for _, c := range d.CallBacks {
-		if c.Connected {
+		if c.Connected && (list[4] == "" || c.CalledAt < list[4]) {
 			list[4] = c.CalledAt
 		}
 	}
