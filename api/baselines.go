@@ -101,7 +101,7 @@ func (s *Server) baselineDoors() {
 		return newPage(s, who, "baselines", list, in.Paging, baselineOut, func(b report.Baseline) any { return baselinePosition{b.Version} }), nil
 	})
 	handle(s, op{
-		Method: http.MethodPost, Path: "/v1/baselines", ID: "freeze-baseline", Tag: "reports",
+		Method: http.MethodPost, Path: "/v1/baselines", ID: "freeze-baseline", Tag: "reports", Report: true,
 		Summary: "Freeze a period as what momentum is measured against", Need: account.ManageLists,
 		Doc: "The period is counted once and kept with its yardsticks, whatever becomes known later; from now on reports are measured against it. To move a yardstick, freeze a baseline with it: figures by different yardsticks are never compared.",
 	}, func(ctx context.Context, who account.Identity, in *baselinePost) (*created[baselineBody], error) {

@@ -55,6 +55,7 @@ var slugs = map[int]string{
 	http.StatusTooManyRequests:              "too-many-requests",
 	http.StatusInternalServerError:          "internal",
 	http.StatusServiceUnavailable:           "unavailable",
+	http.StatusGatewayTimeout:               "took-too-long",
 }
 
 // statuses is the one place where a kind becomes an HTTP status.

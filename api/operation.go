@@ -35,6 +35,7 @@ type op struct {
 	MaxBody int64 // bytes; 0: 256 kB
 	CSV     bool  // the body may also be text/csv: the input then has RawBody []byte
 	Stream  bool  // answers for as long as it takes (media, server-sent events): no deadline
+	Report  bool  // looks at many facts: waits for its turn, and may take as long as reports may
 }
 
 // operation is what the server knows of a registered op.
@@ -48,7 +49,7 @@ type operation struct {
 }
 
 // requestTimeout bounds the work of one operation that does not stream, and of
-// an answer that is no export.
+// an answer that is no export. Reports have a limit of their own; see turns.go.
 const requestTimeout = 30 * time.Second
 
 // handle registers an operation. In and Out are huma's input and output
@@ -85,10 +86,13 @@ func handle[In, Out any](s *Server, o op, fn func(ctx context.Context, who accou
 		Extensions:       map[string]any{"x-permission": string(o.Need)},
 	}
 	huma.Register(s.api, described, func(ctx context.Context, in *In) (*Out, error) {
-		out, err := wholeList(ctx, in, func(ctx context.Context, in *In) (*Out, error) {
-			return anyMatch(ctx, in, func(ctx context.Context, in *In) (*Out, error) { return fn(ctx, identity(ctx), in) })
-		})
+		ask := func(ctx context.Context, in *In) (*Out, error) { return fn(ctx, identity(ctx), in) }
+		if o.Report {
+			ask = inTurn(s, ask)
+		}
+		out, err := wholeList(ctx, in, func(ctx context.Context, in *In) (*Out, error) { return anyMatch(ctx, in, ask) })
 		if err != nil {
+			err = s.late(ctx, known, err)
 			if callwheel.KindOf(err) == callwheel.Forbidden {
 				s.noteRefusal(ctx, identity(ctx), o)
 			}
@@ -182,9 +186,14 @@ func (s *Server) admit(c echo.Context, who account.Identity, o *operation, next 
 	}
 	r := c.Request()
 	if o.bounded(r) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		ctx, cancel := context.WithTimeoutCause(r.Context(), s.limit(o), errLate)
 		defer cancel()
 		r = r.WithContext(ctx)
+	}
+	if o.Report {
+		if err := waitFor(c.Response(), s.limit(o)); err != nil {
+			return err
+		}
 	}
 	// A list may come in several lines; huma reads the first.
 	if lines := r.Header.Values("If-Match"); len(lines) > 1 {
@@ -195,7 +204,7 @@ func (s *Server) admit(c echo.Context, who account.Identity, o *operation, next 
 	return s.once(c, who, body, next)
 }
 
-// bounded says whether a request must be answered within requestTimeout. Media,
+// bounded says whether a request must be answered within a limit. Media,
 // events and a list that is written as it is read last as long as somebody takes
 // them.
 func (o *operation) bounded(r *http.Request) bool {

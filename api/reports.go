@@ -89,7 +89,7 @@ type reported[T any] struct{ Body *T }
 // reportDoors are what the owner asks.
 func (s *Server) reportDoors() {
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/attribution", ID: "report-attribution", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/attribution", ID: "report-attribution", Tag: "reports", Report: true,
 		Summary: "Which touches earned the calls, leads, qualified callers or sales", Need: account.ReadReports,
 	}, func(ctx context.Context, who account.Identity, in *reportQuery) (*reported[report.Attribution], error) {
 		q, err := in.query(who)
@@ -100,7 +100,7 @@ func (s *Server) reportDoors() {
 		return &reported[report.Attribution]{a}, err
 	})
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/roi", ID: "report-roi", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/roi", ID: "report-roi", Tag: "reports", Report: true,
 		Summary: "What the money spent has returned", Need: account.ReadReports,
 		Doc: "The rows of the attribution report seen as money (credit for sales unless asked otherwise), with horizons: what touches of the range have earned 30, 90 and 365 days after.",
 	}, func(ctx context.Context, who account.Identity, in *reportQuery) (*reported[report.Attribution], error) {
@@ -112,7 +112,7 @@ func (s *Server) reportDoors() {
 		return &reported[report.Attribution]{a}, err
 	})
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/agents", ID: "report-agents", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/agents", ID: "report-agents", Tag: "reports", Report: true,
 		Summary: "How each agent's calls went", Need: account.ReadReports,
 	}, func(ctx context.Context, who account.Identity, in *struct{ ReportRange }) (*reported[report.Agents], error) {
 		a, err := s.reports.Agents(ctx, report.Query{AccountID: who.AccountID, From: in.From, Until: in.Until, TZ: in.TZ})
@@ -120,14 +120,14 @@ func (s *Server) reportDoors() {
 	})
 	s.responseDoor()
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/pools", ID: "report-pools", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/pools", ID: "report-pools", Tag: "reports", Report: true,
 		Summary: "How the number pools did: enough numbers, and numbers that come round late enough", Need: account.ReadReports,
 	}, func(ctx context.Context, who account.Identity, in *struct{ ReportRange }) (*reported[report.Pools], error) {
 		p, err := s.reports.Pools(ctx, report.Query{AccountID: who.AccountID, From: in.From, Until: in.Until, TZ: in.TZ})
 		return &reported[report.Pools]{p}, err
 	})
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/momentum", ID: "report-momentum", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/momentum", ID: "report-momentum", Tag: "reports", Report: true,
 		Summary: "How the flywheel turns, against a baseline", Need: account.ReadReports,
 	}, func(ctx context.Context, who account.Identity, in *momentumQuery) (*reported[report.MomentumReport], error) {
 		m, err := s.reports.Momentum(ctx, report.MomentumQuery{
@@ -137,7 +137,7 @@ func (s *Server) reportDoors() {
 		return &reported[report.MomentumReport]{m}, err
 	})
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/dni", ID: "report-dni", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/dni", ID: "report-dni", Tag: "reports", Report: true,
 		Summary: "Whether the numbers on the sites' pages are really swapped", Need: account.ReadReports,
 		Doc: "One row per site and page, from what the script in the page tells: what it found, swapped and could not swap. A page that swapped nothing for 24 hours while sessions went on is flagged.",
 	}, func(ctx context.Context, who account.Identity, in *struct{ ReportRange }) (*reported[report.DNI], error) {

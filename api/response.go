@@ -24,7 +24,7 @@ type responseQuery struct {
 
 func (s *Server) responseDoor() {
 	handle(s, op{
-		Method: http.MethodGet, Path: "/v1/reports/response", ID: "report-response", Tag: "reports",
+		Method: http.MethodGet, Path: "/v1/reports/response", ID: "report-response", Tag: "reports", Report: true,
 		Summary: "How fast callers were answered and called back, and whether one call was enough", Need: account.ReadReports,
 		Doc: "Callers who gave up, or were sent to voicemail, count as waits that would have gone on (Kaplan-Meier). The service level is the third of the formulas in use: answered within T over answered and missed.",
 	}, func(ctx context.Context, who account.Identity, in *responseQuery) (*reported[report.Response], error) {

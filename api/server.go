@@ -50,6 +50,8 @@ type Deps struct {
 	// RequestsPerMinute is how many requests one token or person may make
 	// below /v1, on this replica; 0: 6000, negative: no limit.
 	RequestsPerMinute int
+	// ReportLimit is how long a report may take; 0: three minutes.
+	ReportLimit time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none:
 	// the address of the connection counts.
 	TrustedProxies []netip.Prefix
@@ -93,7 +95,9 @@ type Server struct {
 	api  huma.API
 	ops  map[string]*operation // by method and echo's path
 
-	streams streams // the live ones
+	streams     streams       // the live ones
+	reporting   chan struct{} // holds one for each report that is being worked out
+	reportLimit time.Duration
 
 	unproxied sync.Once // the warning about a proxy that hides addresses
 }
@@ -126,6 +130,8 @@ func New(d Deps) (*Server, error) {
 		voiceReady:  d.VoiceReady,
 		apiReady:    d.DatabaseReady,
 		ops:         map[string]*operation{},
+		reporting:   make(chan struct{}, turns()),
+		reportLimit: cmp.Or(d.ReportLimit, reportTimeout),
 	}
 	s.setDefaults(d)
 	if s.publicURL != "" {
