@@ -112,25 +112,6 @@ func (s *Server) deskAfter(ctx context.Context, who account.Identity, callID str
 	return &found[deskBody]{ETag: etag(min(version, v.Version)), Body: deskOut(who, v)}, nil
 }
 
-// inPage cuts one page out of a list that is short enough to be read whole; id
-// names a row.
-func inPage[R, T any](s *Server, who account.Identity, list string, rows []R, p Paging, wire func(R) T, id func(R) string) (*listed[T], error) {
-	after := ""
-	resumes, err := s.readCursor(who, list, p, &after)
-	if err != nil {
-		return nil, err
-	}
-	if resumes {
-		for i, r := range rows {
-			if id(r) == after {
-				rows = rows[i+1:]
-				break
-			}
-		}
-	}
-	return newPage(s, who, list, rows, p, wire, func(r R) any { return id(r) }), nil
-}
-
 type ofCall struct {
 	ByID
 	Paging
@@ -215,7 +196,7 @@ func (s *Server) judgeDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return inPage(s, who, "history "+in.ID, history, in.Paging, judgementOut(who), func(j scoring.Judgement) string { return j.ID })
+		return pageOf(s, who, "history "+in.ID, history, in.Paging, judgementOut(who), func(j scoring.Judgement) string { return j.ID })
 	})
 }
 
@@ -321,7 +302,7 @@ func (s *Server) scoreDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return inPage(s, who, "scores "+in.ID, scores, in.Paging, scoreOut(who), func(x scoring.Score) string { return x.ID })
+		return pageOf(s, who, "scores "+in.ID, scores, in.Paging, scoreOut(who), func(x scoring.Score) string { return x.ID })
 	})
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/calls/{id}/scores", ID: "score-call", Tag: "desk",
@@ -389,7 +370,7 @@ func (s *Server) saleDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return inPage(s, who, "sales "+in.ID, sales, in.Paging, saleOut, func(x scoring.Sale) string { return x.ID })
+		return pageOf(s, who, "sales "+in.ID, sales, in.Paging, saleOut, func(x scoring.Sale) string { return x.ID })
 	})
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/calls/{id}/sales", ID: "record-sale", Tag: "desk",
@@ -491,7 +472,7 @@ func (s *Server) noteDoors() {
 		if err != nil {
 			return nil, err
 		}
-		return inPage(s, who, "notes "+in.ID, v.Notes, in.Paging, noteOut(who), func(n scoring.Note) string { return n.ID })
+		return pageOf(s, who, "notes "+in.ID, v.Notes, in.Paging, noteOut(who), func(n scoring.Note) string { return n.ID })
 	})
 	handle(s, op{
 		Method: http.MethodPost, Path: "/v1/calls/{id}/notes", ID: "note-call", Tag: "desk",
