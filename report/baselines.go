@@ -188,7 +188,8 @@ func (d *Desk) FreezeBaseline(ctx context.Context, q BaselineRequest) (Baseline,
 		if err != nil {
 			return err
 		}
-		w, err := readWheel(ctx, db, a, q.Yardsticks.patient(held), p.From, p.Until, d.now())
+		near := nearness{shown: []span64{p.micros()}, segmented: true}
+		w, err := readWheel(ctx, db, a, q.Yardsticks.patient(held), p.From, p.Until, d.now(), near)
 		if err != nil {
 			return err
 		}

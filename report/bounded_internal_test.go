@@ -101,7 +101,7 @@ func (w explainer) Rows(ctx context.Context, query string, args ...any) (*store.
 // settled are the tables that do not grow with every call or visitor: what people
 // set up, and a row a day. They may be read whole.
 var settled = []string{
-	"accounts", "agents", "agent_phones", "sources", "source_names", "pools", "tags", "dispositions", "sites", "number_bindings",
+	"accounts", "agents", "agent_phones", "sources", "source_names", "source_mediums", "pools", "tags", "dispositions", "sites", "number_bindings",
 	"baselines", "delay_models", "swap_pages", "rates", "daily_states", "daily_marks",
 	"tracking_numbers",
 }

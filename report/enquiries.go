@@ -71,12 +71,16 @@ func (w *wheel) addEnquiries(ctx context.Context, q store.Querier, from, until i
 		return err
 	}
 	for _, e := range list {
-		a := attempt{at: e.At, caller: e.Person, enquiry: e.ID}
+		wait, reached := e.reached()
+		if !w.near.names(e.At) {
+			w.distant = append(w.distant, pastAttempt{at: e.At, reached: reached, wait: wait})
+			continue
+		}
 		w.enquiries[e.ID] = e
-		a.wait, a.reached = e.reached()
-		w.attempts = append(w.attempts, a)
+		w.attempts = append(w.attempts, attempt{at: e.At, caller: e.Person, enquiry: e.ID, reached: reached, wait: wait})
 	}
 	slices.SortStableFunc(w.attempts, func(a, b attempt) int { return cmp.Compare(a.at, b.at) })
+	slices.SortStableFunc(w.distant, func(a, b pastAttempt) int { return cmp.Compare(a.at, b.at) })
 	return nil
 }
 

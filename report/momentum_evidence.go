@@ -482,7 +482,7 @@ func eachFigurePlace(ctx context.Context, db store.Querier, accountID string, q 
 	case "answers", "detractors":
 		err = w.readFeedback(ctx, db, store.Micros(p.From), store.Micros(p.Until))
 	case "earned", "brought":
-		w, err = readWheel(ctx, db, a, by, p.From, readUntil(p.Until, q.Now, by), q.Now)
+		w, err = readWheel(ctx, db, a, by, p.From, readUntil(p.Until, q.Now, by), q.Now, nearness{all: true})
 	case "referrals":
 		// Who was sent may be known for nothing else.
 		if err = w.readReferrals(ctx, db); err == nil {

@@ -59,8 +59,10 @@ type wheel struct {
 	by        Yardsticks
 	now       int64
 	from      time.Time // since when everything was read
-	attempts  []attempt // by time
-	left      []leftOut // calls that are no attempts
+	near      nearness
+	distant   []pastAttempt // by time: those that are only counted
+	attempts  []attempt     // by time: all others
+	left      []leftOut     // calls that are no attempts
 	scores    []scoredCall
 	ratings   []rating
 	referrals []referral
@@ -74,6 +76,7 @@ type wheel struct {
 
 	segmentsSeen map[[3]string]*[3]string // that calls share
 	returned     *returned                // once it was asked for
+	timeline     *timeline                // so is this
 }
 
 type scoredCall struct {
@@ -103,7 +106,7 @@ func newWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, f
 	w := &wheel{
 		account: a, by: by, now: store.Micros(now), from: from,
 		leads: map[string]reachedAt{}, won: map[string]reachedAt{}, of: map[string]placed{},
-		enquiries: map[string]enquiry{},
+		enquiries: map[string]enquiry{}, near: nearness{all: true},
 	}
 	var err error
 	if a.exchange == nil {
@@ -116,11 +119,13 @@ func newWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, f
 }
 
 // readWheel reads what happened in [from, until), and the customers of before.
-func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, until, now time.Time) (*wheel, error) {
+// near says of what more than counts is needed.
+func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, from, until, now time.Time, near nearness) (*wheel, error) {
 	w, err := newWheel(ctx, db, a, by, from, now)
 	if err != nil {
 		return nil, err
 	}
+	w.near = near
 	lo, hi := store.Micros(from), store.Micros(until)
 	if err := w.readReferrals(ctx, db); err != nil {
 		return nil, err
@@ -134,7 +139,10 @@ func readWheel(ctx context.Context, db store.Querier, a account, by Yardsticks, 
 	if err := w.addEnquiries(ctx, db, lo-day, hi+day); err != nil {
 		return nil, err
 	}
-	return w, w.readFeedback(ctx, db, lo, hi)
+	if err := w.readFeedback(ctx, db, lo, hi); err != nil {
+		return nil, err
+	}
+	return w, w.placeFacts(ctx, db)
 }
 
 func (w *wheel) readReferrals(ctx context.Context, db store.Querier) error {
@@ -144,18 +152,14 @@ func (w *wheel) readReferrals(ctx context.Context, db store.Querier) error {
 	return nil
 }
 
-// readFeedback reads the answers of a range and the calls that they are about,
-// however long ago those were.
+// readFeedback reads the answers of a range.
 func (w *wheel) readFeedback(ctx context.Context, db store.Querier, lo, hi int64) error {
 	err := db.Select(ctx, &w.ratings, `SELECT call_id, kind, value, given_at FROM feedback WHERE account_id = ? AND given_at >= ? AND given_at < ?`, w.account.ID, lo, hi)
 	if err != nil {
 		return fmt.Errorf("read feedback: %w", err)
 	}
-	ids := make([]string, len(w.ratings))
-	for i, r := range w.ratings {
-		ids[i] = r.CallID
-	}
-	return w.know(ctx, db, ids)
+	slices.SortStableFunc(w.ratings, func(a, b rating) int { return cmp.Compare(a.At, b.At) })
+	return nil
 }
 
 // know reads the calls of these that were not read yet.
@@ -176,56 +180,6 @@ func (w *wheel) know(ctx context.Context, db store.Querier, ids []string) error 
 	return nil
 }
 
-// readAttempts joins the calls of one number that are at most half an hour
-// apart, and finds out whether and when somebody was there. It reads a day to
-// both sides, because an attempt may go on after the range it began in: what a
-// period comes to must not depend on where the question ends.
-//
-// The calls come in order of time and are let go one by one: what is kept of each
-// is where it stands, and of an attempt how it went.
-func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64) error {
-	back, err := readCallbacks(ctx, db, w.account.ID, lo-day, hi+2*day)
-	if err != nil {
-		return err
-	}
-	rows, err := db.Rows(ctx, `
-		SELECT c.call_id, COALESCE(c.from_e164, '') AS caller, c.started_at, COALESCE(c.outcome, '') AS outcome,
-			COALESCE(c.answered_by, '') AS answered_by, c.wait_seconds, c.ring_seconds, c.duration_seconds,
-			COALESCE(a.verdict, '') AS verdict, COALESCE(a.confidence, 0) AS confidence, COALESCE(a.source_id, '') AS source_id,
-			COALESCE(a.source, '') AS source, COALESCE(a.campaign, '') AS campaign,
-			COALESCE(k.disposition_id, '') AS disposition_id, COALESCE(k.agent_id, '') AS agent_id, `+heardScore+callJoins+`
-		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? AND c.direction = 'inbound'
-		ORDER BY c.started_at, c.call_id`, w.account.ID, lo-day, hi+day)
-	if err != nil {
-		return fmt.Errorf("read calls: %w", err)
-	}
-	defer rows.Close()
-	open := openAttempts{gap: w.by.AttemptGapSeconds * second, by: map[string]openAttempt{}}
-	for rows.Next() {
-		var c call
-		if err := rows.StructScan(&c); err != nil {
-			return fmt.Errorf("read calls: %w", err)
-		}
-		w.place(&c)
-		if c.ScorePPM != nil {
-			w.scores = append(w.scores, scoredCall{c.StartedAt, c.ID, float64(*c.ScorePPM) / 1e6})
-		}
-		if w.book.junk(&c, w.by) {
-			w.left = append(w.left, leftOut{c.StartedAt, c.ID})
-			continue
-		}
-		i, goesOn := open.of(&c, len(w.attempts))
-		if !goesOn {
-			w.attempts = append(w.attempts, attempt{at: c.StartedAt, caller: c.Caller, wait: -1, first: c.ID})
-		}
-		w.attempts[i].join(&c, back[c.ID], w.by)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read calls: %w", err)
-	}
-	return nil
-}
-
 // openAttempts are the attempts that the next call of their caller may go on with.
 type openAttempts struct {
 	gap  int64 // micros
@@ -235,12 +189,13 @@ type openAttempts struct {
 
 type openAttempt struct {
 	at   int   // which attempt it is
+	past bool  // of those that are only counted
 	last int64 // when its last call was
 }
 
 // of says with which attempt a call, the latest so far, goes on, or that it begins
 // the next one.
-func (o *openAttempts) of(c *call, next int) (at int, goesOn bool) {
+func (o *openAttempts) of(c *call, next openAttempt) (a openAttempt, goesOn bool) {
 	if c.Caller == "" {
 		return next, false
 	}
@@ -249,11 +204,11 @@ func (o *openAttempts) of(c *call, next int) (at int, goesOn bool) {
 	}
 	a, known := o.by[c.Caller]
 	if goesOn = known && c.StartedAt-a.last <= o.gap; !goesOn {
-		a.at = next
+		a = next
 	}
 	a.last = c.StartedAt
 	o.by[c.Caller] = a
-	return a.at, goesOn
+	return a, goesOn
 }
 
 // placed is what is kept of a call: when it was, and in which segments.
@@ -293,25 +248,26 @@ func (b *book) genuine(dispositionID string) bool {
 	return !judged || d.Genuine
 }
 
-// join adds a call to the attempt. called is when the business called back and
-// got through, 0 for never.
-func (a *attempt) join(c *call, called int64, by Yardsticks) {
-	var wait float64
+// reachedBy says whether somebody was there on a call of an attempt that began at
+// an instant, and after how many seconds (below 0 when not known). called is when
+// the business called back and got through, 0 for never.
+func (c *call) reachedBy(began, called int64, by Yardsticks) (wait float64, ok bool) {
 	switch {
 	case c.answered():
 		ring := cmp.Or(c.RingSeconds, c.WaitSeconds)
-		wait = -1
-		if ring != nil {
-			wait = float64(c.StartedAt-a.at)/float64(second) + float64(*ring)
+		if ring == nil {
+			return -1, true
 		}
+		return float64(c.StartedAt-began)/float64(second) + float64(*ring), true
 	case called >= c.StartedAt && called-c.StartedAt <= by.CallbackHours*3600*second:
-		wait = float64(called-a.at) / float64(second)
-	default:
-		return
+		return float64(called-began) / float64(second), true
 	}
-	if !a.reached || (wait >= 0 && wait < a.wait) {
-		a.reached, a.wait, a.by = true, wait, c.ID
-	}
+	return -1, false
+}
+
+// sooner says whether a wait is the one that counts: the first that is known.
+func sooner(wait float64, reached bool, before float64) bool {
+	return !reached || wait >= 0 && wait < before
 }
 
 type callback struct {
@@ -334,93 +290,6 @@ func readCallbacks(ctx context.Context, db store.Querier, accountID string, lo, 
 		}
 	}
 	return first, nil
-}
-
-// readPeople loads everybody who ever bought, became a lead in the range, or
-// was referred, and their milestones.
-func (w *wheel) readPeople(ctx context.Context, db store.Querier, from, until time.Time) error {
-	bought, err := readSeeds(ctx, db, w.account.ID, ForSale, Period{From: time.Unix(0, 0), Until: until})
-	if err != nil {
-		return err
-	}
-	window := time.Duration(w.by.ReturnDays) * 24 * time.Hour
-	leads, err := readSeeds(ctx, db, w.account.ID, ForLead, Period{From: from.Add(-window), Until: until})
-	if err != nil {
-		return err
-	}
-	for name := range leads.names {
-		bought.names[name] = true
-	}
-	for id := range leads.calls {
-		bought.calls[id] = true
-	}
-	for _, r := range w.referrals {
-		bought.add(r.Referred)
-	}
-	if w.people, err = loadPeople(ctx, db, w.account.ID, bought, scope{stages: true}); err != nil {
-		return err
-	}
-	if err := w.readCallsOfSales(ctx, db); err != nil {
-		return err
-	}
-	w.names = sortedKeys(w.people.persons)
-	mark := func(list map[string]reachedAt, stage, name string, one *person) {
-		if at, by, _, ok := one.milestone(stageRank(stage), w.book, w.people.calls); ok {
-			m := reachedAt{at: at}
-			if by != nil {
-				m.call = by.ID
-				w.place(by)
-			}
-			list[name] = m
-		}
-	}
-	for name, one := range w.people.persons {
-		if one.genuine(w.book, w.people.calls) {
-			mark(w.leads, "lead", name, one)
-		}
-		mark(w.won, w.by.WonStage, name, one)
-		for _, s := range one.sales {
-			if c := w.people.calls[s.CallID]; c != nil {
-				w.place(c)
-			}
-		}
-		for i, o := range one.outcomes {
-			if o.WonAt == nil {
-				continue
-			}
-			if c := one.callOf(o, *o.WonAt); c != nil {
-				one.outcomes[i].on = c.ID
-				w.place(c)
-			}
-		}
-	}
-	// Their calls have said what they had to say.
-	for _, one := range w.people.persons {
-		one.calls, one.given = nil, nil
-	}
-	w.people.calls = nil
-	return nil
-}
-
-// readCallsOfSales reads the calls of sales to somebody else than who called: which
-// of them were read for their callers depends on the range.
-func (w *wheel) readCallsOfSales(ctx context.Context, db store.Querier) error {
-	missing := map[string]bool{}
-	for _, one := range w.people.persons {
-		for _, s := range one.sales {
-			if s.CallID != "" && w.people.calls[s.CallID] == nil {
-				missing[s.CallID] = true
-			}
-		}
-	}
-	list, err := callsIn(ctx, db, w.account.ID, sortedKeys(missing), `c.call_id IN (?)`)
-	if err != nil {
-		return fmt.Errorf("read calls of sales: %w", err)
-	}
-	for _, c := range list {
-		w.people.calls[c.ID] = c
-	}
-	return nil
 }
 
 const selectReferrals = `SELECT referrer, referred, referred_at FROM referrals WHERE account_id = ?`
@@ -475,8 +344,8 @@ func fading(since, end time.Time, zone *time.Location, halfLife int64) slice {
 type tally struct {
 	Counts
 	prompt, handled weighed
-	back            weighed // share of each sale that was given back
-	daily           map[string]float64
+	back            weighed   // share of each sale that was given back
+	daily           []float64 // opportunities of each day that begins in the period
 }
 
 // weighed are values with their weights.
@@ -532,7 +401,7 @@ type tallies map[string]*tally
 func (t tallies) at(group string) *tally {
 	one, ok := t[group]
 	if !ok {
-		one = &tally{daily: map[string]float64{}}
+		one = &tally{}
 		t[group] = one
 	}
 	return one
@@ -566,11 +435,15 @@ func (t *tally) finish(w *wheel, s slice) Counts {
 	t.Days, t.ReturnDays = s.days, float64(w.by.ReturnDays)
 	t.Prompt, t.Handled = t.prompt.sample(), t.handled.sample()
 	var daily weighed
-	for _, d := range s.Period.days() {
+	for i, d := range s.Period.days() {
 		if dayStart(d.AddDate(0, 0, 1), s.Zone).After(s.Until) {
 			break // it is not over: it would look quiet
 		}
-		daily.add(t.daily[d.Format(dateFormat)], 1)
+		n := 0.0
+		if i < len(t.daily) {
+			n = t.daily[i]
+		}
+		daily.add(n, 1)
 	}
 	if one := daily.sample(); one.N >= 7 && one.Mean > 0 {
 		t.Dispersion = one.SD * one.SD / one.Mean
@@ -580,17 +453,19 @@ func (t *tally) finish(w *wheel, s slice) Counts {
 
 // tally counts everything by group.
 func (w *wheel) tally(s slice, group func(id string) string) tallies {
+	groups := w.tallyCases(s, group)
+	w.countReturns(s, groups)
+	return groups
+}
+
+// tallyCases is tally for what happened in the slice itself.
+func (w *wheel) tallyCases(s slice, group func(id string) string) tallies {
 	groups := tallies{}
 	w.countAttempts(s, groups, group)
-	for _, one := range w.scores {
-		if s.contains(one.at) {
-			groups.at(group(one.call)).handled.add(one.score, s.weigh(one.at))
-		}
+	for _, one := range within(w.scores, s.Period, scoredCall.when) {
+		groups.at(group(one.call)).handled.add(one.score, s.weigh(one.at))
 	}
-	for _, r := range w.ratings {
-		if !s.contains(r.At) {
-			continue
-		}
+	for _, r := range within(w.ratings, s.Period, rating.when) {
 		c := groups.at(group(r.CallID))
 		c.Answers += s.weigh(r.At)
 		if r.detractor() {
@@ -605,7 +480,6 @@ func (w *wheel) tally(s slice, group func(id string) string) tallies {
 		}
 	})
 	w.countMoney(s, groups, group)
-	w.countReturns(s, groups)
 	return groups
 }
 
@@ -613,43 +487,78 @@ func (w *wheel) tally(s slice, group func(id string) string) tallies {
 // and when each was won; nil when it was not, or not before it was that old.
 func (w *wheel) eachLead(p Period, fn func(lead reachedAt, won *reachedAt)) {
 	matures := w.by.MaturityDays * day
-	for _, name := range w.names {
-		lead, ok := w.leads[name]
-		if !ok || !p.contains(lead.at) || lead.at+matures > w.now {
+	for _, lead := range within(w.times().leads, p, namedLead.when) {
+		if lead.at+matures > w.now {
 			continue
 		}
-		if won, ok := w.won[name]; ok && won.at <= lead.at+matures {
-			fn(lead, &won)
+		if won, ok := w.won[lead.name]; ok && won.at <= lead.at+matures {
+			fn(lead.reachedAt, &won)
 		} else {
-			fn(lead, nil)
+			fn(lead.reachedAt, nil)
 		}
 	}
+}
+
+// within are those of a list, which is in order of time, that are in a period.
+func within[T any](list []T, p Period, when func(T) int64) []T {
+	find := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(list, store.Micros(t), func(one T, at int64) int { return cmp.Compare(when(one), at) })
+		return i
+	}
+	from, until := find(p.From), find(p.Until)
+	return list[from:max(from, until)]
 }
 
 // within are the attempts that began in a period.
-func (w *wheel) within(p Period) []attempt {
-	find := func(t time.Time) int {
-		i, _ := slices.BinarySearchFunc(w.attempts, store.Micros(t), func(a attempt, at int64) int { return cmp.Compare(a.at, at) })
-		return i
-	}
-	return w.attempts[find(p.From):find(p.Until)]
-}
+func (w *wheel) within(p Period) []attempt { return within(w.attempts, p, attempt.when) }
+
+// when things were.
+func (a attempt) when() int64      { return a.at }
+func (a pastAttempt) when() int64  { return a.at }
+func (one scoredCall) when() int64 { return one.at }
+func (r rating) when() int64       { return r.At }
 
 func (w *wheel) countAttempts(s slice, groups tallies, group func(string) string) {
-	for _, a := range w.within(s.Period) {
-		c, weight := groups.at(group(a.of())), s.weigh(a.at)
+	var starts []int64
+	for _, d := range s.Period.days() {
+		starts = append(starts, store.Micros(dayStart(d, s.Zone)))
+	}
+	count := func(c *tally, at int64, reached bool, wait float64, today int) {
+		weight := s.weigh(at)
 		c.Opportunities += weight
-		c.daily[dayName(a.at, s.Zone)]++
-		if !a.reached {
-			continue
+		if today >= 0 {
+			for len(c.daily) <= today {
+				c.daily = append(c.daily, 0)
+			}
+			c.daily[today]++
+		}
+		if !reached {
+			return
 		}
 		c.Reached += weight
-		if a.wait >= 0 {
-			c.prompt.add(w.by.Goodwill(a.wait), weight)
-			if a.wait > float64(w.by.PromptTargetSeconds) {
+		if wait >= 0 {
+			c.prompt.add(w.by.Goodwill(wait), weight)
+			if wait > float64(w.by.PromptTargetSeconds) {
 				c.Late += weight
 			}
 		}
+	}
+	today := -1
+	dayOf := func(at int64) int {
+		for today+1 < len(starts) && starts[today+1] <= at {
+			today++
+		}
+		return today
+	}
+	if past := within(w.distant, s.Period, pastAttempt.when); len(past) > 0 {
+		c := groups.at(group(""))
+		for _, a := range past {
+			count(c, a.at, a.reached, a.wait, dayOf(a.at))
+		}
+	}
+	today = -1
+	for _, a := range w.within(s.Period) {
+		count(groups.at(group(a.of())), a.at, a.reached, a.wait, dayOf(a.at))
 	}
 }
 
@@ -704,26 +613,20 @@ func (w *wheel) inHome(back int64, of conversion) int64 {
 
 // eachSale calls fn with the sales of a period.
 func (w *wheel) eachSale(p Period, fn func(sold)) {
-	for _, name := range w.names {
-		one := w.people.persons[name]
-		for _, s := range one.sales {
-			if !p.contains(s.SoldAt) {
-				continue
-			}
+	for _, d := range within(w.times().deals, p, deal.when) {
+		if s := d.sale; s != nil {
 			v := sold{conversion: conversion{at: s.SoldAt}, callID: s.CallID, returned: backShare(s.back, s.Value+s.back)}
 			v.margined = s.Margin != nil || w.account.MarginPPM != nil
 			v.worthSale(w.account, s)
 			v.back = w.inHome(s.back, v.conversion)
 			fn(v)
+			continue
 		}
-		for _, o := range one.outcomes {
-			if o.WonAt != nil && o.Value != nil && p.contains(*o.WonAt) {
-				v := sold{conversion: conversion{at: *o.WonAt}, callID: o.on, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
-				v.worthOutcome(w.account, o)
-				v.back = w.inHome(o.Refunded, v.conversion)
-				fn(v)
-			}
-		}
+		o := d.outcome
+		v := sold{conversion: conversion{at: *o.WonAt}, callID: o.on, margined: o.Margin != nil || w.account.MarginPPM != nil, returned: backShare(o.Refunded, *o.Value)}
+		v.worthOutcome(w.account, *o)
+		v.back = w.inHome(o.Refunded, v.conversion)
+		fn(v)
 	}
 }
 
@@ -754,18 +657,22 @@ func (w *wheel) countReturns(s slice, groups tallies) {
 	c := groups.at("")
 	end := store.Micros(s.Until)
 	window := span64{end - w.by.ReturnDays*day, end}
-	inside := func(at int64) bool { return at >= window.from && at < window.until }
-	for _, name := range w.names {
-		bought := w.people.persons[name].boughtAt()
-		if len(bought) == 0 || bought[0] >= end {
-			continue
+	t := w.times()
+	// Whoever was a customer before the window was one all through it.
+	before, _ := slices.BinarySearch(t.firsts, window.from)
+	upTo, _ := slices.BinarySearch(t.firsts, end)
+	if before > 0 {
+		c.CustomerDays += float64(before) * s.elapsed(window.from, end)
+	}
+	for _, first := range t.firsts[before:max(before, upTo)] {
+		c.CustomerDays += s.elapsed(first, end)
+	}
+	from, _ := slices.BinarySearch(t.repeats, window.from)
+	for _, at := range t.repeats[from:] {
+		if at >= end {
+			break
 		}
-		c.CustomerDays += s.elapsed(max(bought[0], window.from), end)
-		for _, at := range bought[1:] {
-			if inside(at) {
-				c.Repeats += s.weigh(at)
-			}
-		}
+		c.Repeats += s.weigh(at)
 	}
 	w.eachReferred(s.Until, func(lead reachedAt) { c.Referrals += s.weigh(lead.at) })
 }

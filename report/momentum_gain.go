@@ -143,10 +143,9 @@ func (w *wheel) traceReturns() *returned {
 	if w.returned != nil {
 		return w.returned
 	}
-	began := map[string][]int64{}
+	began := map[string][]int64{} // of customers: nobody else brings any
 	for _, a := range w.attempts {
-		if a.caller != "" {
-			name := w.canonical(a.caller)
+		if name := w.canonical(a.caller); a.caller != "" && len(w.times().bought[name]) > 0 {
 			began[name] = append(began[name], a.at)
 		}
 	}
@@ -180,11 +179,7 @@ func (w *wheel) canonical(name string) string { return cmp.Or(w.people.canon[nam
 
 // lastBought is when a person last bought before an instant; nil for never.
 func (w *wheel) lastBought(name string, before int64) *int64 {
-	one := w.people.persons[name]
-	if one == nil {
-		return nil
-	}
-	return lastBefore(one.boughtAt(), before)
+	return lastBefore(w.times().bought[name], before)
 }
 
 // lastBefore is the last of ascending instants before another; nil for none.
@@ -210,8 +205,7 @@ func (w *wheel) stays(end int64) (share float64, n int) {
 		}
 	}
 	stayed := 0
-	for name, one := range w.people.persons {
-		bought := one.boughtAt()
+	for name, bought := range w.times().bought {
 		if !slices.ContainsFunc(bought, func(at int64) bool { return in(before, at) }) {
 			continue
 		}

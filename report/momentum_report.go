@@ -191,7 +191,7 @@ func (d *Desk) Momentum(ctx context.Context, q MomentumQuery) (*MomentumReport, 
 		if past := historyFrom(qu.period.From, qu.period.Until, qu.zone, by); past.Before(from) {
 			from = past
 		}
-		w, err := readWheel(ctx, db, qu.account, by, from, readUntil(until, d.now(), by), d.now())
+		w, err := readWheel(ctx, db, qu.account, by, from, readUntil(until, d.now(), by), d.now(), nearTo(q, qu.period, frozen, base, by))
 		if err != nil {
 			return err
 		}
@@ -209,6 +209,18 @@ func (d *Desk) Momentum(ctx context.Context, q MomentumQuery) (*MomentumReport, 
 		d.freezeFirst(ctx, q.AccountID, *first, answer)
 	}
 	return answer, err
+}
+
+// nearTo is of what a report needs more than counts: of its range, of a baseline
+// that is counted for it, and who called while its opportunities could earn more.
+func nearTo(q MomentumQuery, p Period, frozen *Baseline, base Period, by Yardsticks) nearness {
+	n := nearness{shown: []span64{p.micros()}, gains: p.micros(), segmented: q.By != ""}
+	n.gains.until += by.ReturnDays*day + 1
+	if frozen == nil {
+		n.shown = append(n.shown, base.micros())
+		n.segmented = n.segmented || q.Baseline == "" // it may be kept
+	}
+	return n
 }
 
 // freezeFirst keeps the baseline of an account's first report. That it could not
@@ -309,6 +321,18 @@ func (w *wheel) baselinePeriod(base Baseline, by Dimension, with linked) Momentu
 	return m
 }
 
+// firstAttempt is when the first of all was that were read.
+func (w *wheel) firstAttempt() (at int64, ok bool) {
+	at, ok = math.MaxInt64, len(w.distant)+len(w.attempts) > 0
+	if len(w.distant) > 0 {
+		at = w.distant[0].at
+	}
+	if len(w.attempts) > 0 {
+		at = min(at, w.attempts[0].at)
+	}
+	return at, ok
+}
+
 // fadingTo is what was before the end of a period, or before now, not reaching
 // back before the account's first attempt.
 func (w *wheel) fadingTo(p Period) slice {
@@ -317,8 +341,8 @@ func (w *wheel) fadingTo(p Period) slice {
 		end = now
 	}
 	var since time.Time
-	if len(w.attempts) > 0 {
-		since = dayStart(dateOf(time.UnixMicro(w.attempts[0].at), p.Zone), p.Zone)
+	if at, ok := w.firstAttempt(); ok {
+		since = dayStart(dateOf(time.UnixMicro(at), p.Zone), p.Zone)
 	}
 	return fading(since, end, p.Zone, w.by.HalfLifeDays)
 }

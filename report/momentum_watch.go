@@ -68,7 +68,7 @@ func (w *wheel) daily(p Period) map[string]watched {
 		if one.Until.After(p.Until) || store.Micros(one.Until) > w.now {
 			break
 		}
-		c := w.tally(w.all(one), func(string) string { return "" }).at("")
+		c := w.tallyCases(w.all(one), func(string) string { return "" }).at("")
 		for joint, day := range map[string]lost{
 			partReached: {c.Opportunities, c.Opportunities - c.Reached}, partPrompt: {float64(len(c.prompt.values)), c.Late},
 			partHandled: c.handled.short(), partWon: {c.Leads, c.Leads - c.Won}, partKept: c.back.lost(), partContent: {c.Answers, c.Detractors},

@@ -19,6 +19,9 @@ type Period struct {
 // 743 hours, so 30.958333 days. This is the D of momentum.
 func (p Period) Days() float64 { return p.Until.Sub(p.From).Hours() / 24 }
 
+// micros is the period as databases have it.
+func (p Period) micros() span64 { return span64{p.From.UnixMicro(), p.Until.UnixMicro()} }
+
 // contains says whether the instant (BIGINT micros) lies in the period.
 func (p Period) contains(us int64) bool {
 	return us >= p.From.UnixMicro() && us < p.Until.UnixMicro()

@@ -122,6 +122,7 @@ func fillCalls(t testing.TB, tx *sql.Tx, n int) {
 	rnd := rand.New(rand.NewPCG(4, 5))
 	calls := newBulk(t, tx, "calls", "account_id, call_id, provider, provider_call_id, direction, status, outcome, from_kind, from_e164, from_raw, tracking_number, number_id, destination, answered_by, started_at, answered_at, ended_at, wait_seconds, ring_seconds, talk_seconds, duration_seconds, caller_city, events, updated_at")
 	found := newBulk(t, tx, "attributions", "account_id, call_id, verdict, method, confidence, visitor_confidence, source_id, source, medium, campaign, landing_page, visitor_id, session_id, touch_id, pool_id, model_version, candidates, why, attributed_at")
+	judged := newBulk(t, tx, "call_dispositions", "account_id, judgement_id, call_id, disposition_id, given_at, given_by")
 	desks := newBulk(t, tx, "call_desks", "account_id, call_id, version, disposition_id, disposed_at, updated_at")
 	touches := newBulk(t, tx, "touches", "account_id, touch_id, person, session_id, touched_at, source_id, source, medium, campaign, landing_page, created_at")
 	links := newBulk(t, tx, "person_links", "account_id, alias, person, linked_at, call_id, known_at")
@@ -156,13 +157,15 @@ func fillCalls(t testing.TB, tx *sql.Tx, n int) {
 			found.add(acct, id, "untracked", "none", 1.0, 0.0, "", "", "", "", "", "", "", "", "", "2", "[]", "[]", at+minute)
 		}
 		if outcome == "answered" {
-			desks.add(acct, id, 1, []string{"disp_q", "disp_n"}[rnd.IntN(2)], at+4*minute, at+4*minute)
+			disposition := []string{"disp_q", "disp_n"}[rnd.IntN(2)]
+			desks.add(acct, id, 1, disposition, at+4*minute, at+4*minute)
+			judged.add(acct, "judg_"+id, id, disposition, at+4*minute, "user_1")
 		}
 		if outcome == "answered" && rnd.IntN(3) == 0 {
 			sell(rnd, sales, i, id, caller, at)
 		}
 	}
-	for _, b := range []*bulk{calls, found, desks, touches, links, sales} {
+	for _, b := range []*bulk{calls, found, judged, desks, touches, links, sales} {
 		b.flush()
 	}
 }

@@ -28,23 +28,7 @@ func TestAYearOfCallsOneByOne(t *testing.T) {
 	defer db.Close()
 	desk := report.NewDesk(db, func() time.Time { return when(sizeUntil) }, slog.New(slog.DiscardHandler), nil)
 	ctx, year := context.Background(), report.Query{AccountID: acct, From: sizeFrom, Until: sizeUntil}
-	pass := func() error {
-		rows, err := db.Rows(ctx, `
-			SELECT c.call_id, c.from_e164, c.started_at, c.outcome, c.ring_seconds, a.source, a.campaign, k.disposition_id FROM calls c
-			LEFT JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
-			LEFT JOIN call_desks k ON k.account_id = c.account_id AND k.call_id = c.call_id
-			WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? ORDER BY c.started_at`, acct, when(sizeFrom).UnixMicro(), when(sizeUntil).UnixMicro())
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if _, err := rows.SliceScan(); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	}
+	pass := func() error { return readTheCalls(ctx, db) }
 	baseline := "2024-02-01/2024-04-01"
 	for round := range 3 {
 		var base time.Duration
@@ -77,6 +61,59 @@ func TestAYearOfCallsOneByOne(t *testing.T) {
 				base = took
 			}
 			t.Logf("round %d, %s: %v of CPU, %.2f of reading the calls; %d bytes of heap a call at most", round+1, r.name, took, took.Seconds()/base.Seconds(), peak()/uint64(n))
+		}
+	}
+}
+
+// readTheCalls only reads the year's calls with their attributions and desks.
+func readTheCalls(ctx context.Context, db *store.DB) error {
+	rows, err := db.Rows(ctx, `
+		SELECT c.call_id, c.from_e164, c.started_at, c.outcome, c.ring_seconds, a.source, a.campaign, k.disposition_id FROM calls c
+		LEFT JOIN attributions a ON a.account_id = c.account_id AND a.call_id = c.call_id
+		LEFT JOIN call_desks k ON k.account_id = c.account_id AND k.call_id = c.call_id
+		WHERE c.account_id = ? AND c.started_at >= ? AND c.started_at < ? ORDER BY c.started_at`, acct, when(sizeFrom).UnixMicro(), when(sizeUntil).UnixMicro())
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if _, err := rows.SliceScan(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Momentum of one month, of a year of calls: what it takes beside reading the
+// year's calls, and how much it holds.
+func TestAMonthOfAYearOfCalls(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("REPORT_CALLS"))
+	if err != nil {
+		t.Skip("left out: REPORT_CALLS names no number of calls")
+	}
+	db, err := store.Open(large(t, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	desk := report.NewDesk(db, func() time.Time { return when(sizeUntil) }, slog.New(slog.DiscardHandler), nil)
+	ctx := context.Background()
+	for round := range 3 {
+		base := timed(t, func() {
+			if err := readTheCalls(ctx, db); err != nil {
+				t.Fatal(err)
+			}
+		})
+		for _, by := range []report.Dimension{"", report.Campaign} {
+			peak := heapPeak()
+			took := timed(t, func() {
+				_, err := desk.Momentum(ctx, report.MomentumQuery{AccountID: acct, From: "2024-12-01", Until: "2025-01-01", By: by, Baseline: "2024-02-01/2024-03-01"})
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+			t.Logf("round %d, momentum of a month, by %q: %v, %.2f of reading the year's calls (%v); %d MB of heap at most",
+				round+1, by, took, took.cpu.Seconds()/base.cpu.Seconds(), base, peak()>>20)
 		}
 	}
 }
