@@ -557,6 +557,10 @@ func (w *wheel) places(ctx context.Context, db store.Querier, q CallQuery, p Per
 	group := everything
 	if q.By != "" {
 		group = w.groupBy(q.By)
+		w.near.shown, w.near.segmented = []span64{p.micros()}, true
+		if err := w.placeFacts(ctx, db); err != nil {
+			return nil, err
+		}
 	}
 	var ids []string
 	if found := w.evidence(q.Momentum, p, group)[q.Segment]; found != nil {

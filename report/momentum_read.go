@@ -610,6 +610,9 @@ func (w *wheel) times() *timeline {
 	}
 	t := &timeline{bought: map[string][]int64{}}
 	w.timeline = t
+	if w.people == nil {
+		return t // nobody's were asked for
+	}
 	for name, lead := range w.leads {
 		t.leads = append(t.leads, namedLead{lead, name})
 	}
