@@ -24,7 +24,7 @@ type importCmd struct {
 	Touches  importTouchesCmd  `cmd:"" help:"Arrivals, forms and chats: touch_id, person, touched_at, source, medium, campaign, term, content, click_id, landing_page, referrer, enquiry, answered_at, referred_by."`
 	Outcomes importOutcomesCmd `cmd:"" help:"What became of persons: outcome_id, person, call_id, lead_at, qualified_at, won_at, value, margin, refunded, currency, referred_by."`
 	Spend    importSpendCmd    `cmd:"" help:"What sources cost: source, medium, campaign, from, until, amount, currency."`
-	Calls    importCallsCmd    `cmd:"" help:"Calls: call_id, started_at, from, tracking_number, outcome, ring_seconds, talk_seconds, source, medium, campaign, agent, tags, disposition, disposed_at, value, margin, refunded, currency, score, csat, nps, rated_at, called_back_at, referred_by."`
+	Calls    importCallsCmd    `cmd:"" help:"Calls: call_id, started_at, from, tracking_number, outcome, ring_seconds, talk_seconds, source, medium, campaign, confidence, agent, tags, disposition, disposed_at, value, margin, refunded, currency, score, csat, nps, rated_at, called_back_at, referred_by."`
 }
 
 // Help shows an example.

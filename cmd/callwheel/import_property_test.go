@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/callwheel/callwheel/account"
-	_ "github.com/callwheel/callwheel/scripts/draws"
+	"github.com/callwheel/callwheel/scripts/draws"
 	"github.com/callwheel/callwheel/store/storetest"
 	"github.com/callwheel/callwheel/telephony/loopback"
 )
@@ -44,22 +42,6 @@ func drawAct(t *rapid.T) act {
 	}
 }
 
-// few leaves a hundredth of the cases that are asked for, times n: each opens a
-// house.
-func few(t *testing.T, n int) {
-	t.Helper()
-	checks := flag.Lookup("rapid.checks").Value
-	asked := checks.String()
-	all, err := strconv.Atoi(asked)
-	if err == nil {
-		err = checks.Set(strconv.Itoa(max(1, all*n/100)))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { checks.Set(asked) }) //nolint:errcheck // it was taken before
-}
-
 // Any history that is played through the doors, written to files and brought into
 // another account is answered alike there, whatever the file of calls leaves open
 // that the touches tell, in whichever order the files come, and whatever other
@@ -67,10 +49,10 @@ func few(t *testing.T, n int) {
 func TestAnyHistoryIsTheSameBroughtIn(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
 		fresh := func() string { return storetest.SQLiteURL(t) }
-		few(t, 12)
+		draws.Few(t, 12)
 		if !strings.HasPrefix(databaseURL, "sqlite:") {
 			fresh = func() string { return storetest.PostgresURL(t) }
-			few(t, 25) // of those
+			draws.Few(t, 25) // of those
 		}
 		rapid.Check(t, func(rt *rapid.T) {
 			history := rapid.SliceOfN(rapid.Custom(drawAct), 3, 24).Draw(rt, "history")

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid" // whose flags must be there first
@@ -34,4 +35,20 @@ func Thousands(t *testing.T, property func(*rapid.T)) {
 		defer func() { _ = checks.Value.Set(checks.DefValue) }()
 	}
 	rapid.Check(t, property)
+}
+
+// Few leaves a percentage of the cases that the command line asks for, at least
+// one, to the properties of a test whose cases take long.
+func Few(t *testing.T, percent int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks").Value
+	asked := checks.String()
+	all, err := strconv.Atoi(asked)
+	if err == nil {
+		err = checks.Set(strconv.Itoa(max(1, all*percent/100)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checks.Set(asked) })
 }
