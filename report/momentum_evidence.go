@@ -58,6 +58,12 @@ type CallsBehind struct {
 func (w *wheel) eachFact(figure string, p Period, fn func(of, call string)) {
 	switch figure {
 	case "opportunities", "reached", "missed", "timed", "late":
+		for _, past := range within(w.distant, p, pastAttempt.when) {
+			a := attempt{at: past.at, reached: past.reached, wait: past.wait, first: past.call}
+			if w.counted(figure, &a) {
+				fn(a.of(), a.evidence())
+			}
+		}
 		for _, a := range w.within(p) {
 			if w.counted(figure, &a) {
 				fn(a.of(), a.evidence())

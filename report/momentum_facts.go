@@ -60,7 +60,7 @@ type wheel struct {
 	now       int64
 	from      time.Time // since when everything was read
 	near      nearness
-	distant   []pastAttempt // by time: those that are only counted
+	distant   []pastAttempt // by time: those of which nobody asks who made them
 	attempts  []attempt     // by time: all others
 	left      []leftOut     // calls that are no attempts
 	scores    []scoredCall
@@ -189,7 +189,7 @@ type openAttempts struct {
 
 type openAttempt struct {
 	at   int   // which attempt it is
-	past bool  // of those that are only counted
+	past bool  // of the distant ones
 	last int64 // when its last call was
 }
 

@@ -16,12 +16,12 @@ import (
 // went.
 type nearness struct {
 	all       bool     // of all that is read
-	shown     []span64 // whose calls are listed
+	shown     []span64 // whose calls have a place in segments
 	gains     span64   // whose opportunities, or what those earned, tell who called
 	segmented bool     // where the calls of the times shown stand is asked for
 }
 
-// shows says whether the calls of an instant may be listed.
+// shows says whether an instant is shown.
 func (n nearness) shows(at int64) bool {
 	return n.all || slices.ContainsFunc(n.shown, func(s span64) bool { return s.contains(at) })
 }
@@ -29,11 +29,12 @@ func (n nearness) shows(at int64) bool {
 // names says whether it is asked who called at an instant.
 func (n nearness) names(at int64) bool { return n.shows(at) || n.gains.contains(at) }
 
-// pastAttempt is an attempt that is only counted.
+// pastAttempt is an attempt of which nobody asks who made it.
 type pastAttempt struct {
 	at      int64
 	reached bool
 	wait    float64 // as of [attempt]
+	call    string  // that stands for it; "" for a form or a chat
 }
 
 // stretch is a part of a range that is read in one way.
@@ -98,36 +99,29 @@ func (w *wheel) readAttempts(ctx context.Context, db store.Querier, lo, hi int64
 
 // takeCall adds the latest call to the attempts.
 func (w *wheel) takeCall(c *call, open *openAttempts, called int64) {
-	shown, named := w.near.shows(c.StartedAt), w.near.names(c.StartedAt)
-	id := ""
-	if named {
-		id = c.ID
-	}
 	if c.ScorePPM != nil {
-		w.scores = append(w.scores, scoredCall{c.StartedAt, id, float64(*c.ScorePPM) / 1e6})
+		w.scores = append(w.scores, scoredCall{c.StartedAt, c.ID, float64(*c.ScorePPM) / 1e6})
 	}
 	if w.book.junk(c, w.by) {
-		if shown {
-			w.left = append(w.left, leftOut{c.StartedAt, id})
-		}
+		w.left = append(w.left, leftOut{c.StartedAt, c.ID})
 		return
 	}
 	next := openAttempt{at: len(w.attempts)}
-	if !named {
+	if !w.near.names(c.StartedAt) {
 		next = openAttempt{at: len(w.distant), past: true}
 	}
 	of, goesOn := open.of(c, next)
 	switch {
 	case goesOn:
 	case of.past:
-		w.distant = append(w.distant, pastAttempt{at: c.StartedAt, wait: -1})
+		w.distant = append(w.distant, pastAttempt{at: c.StartedAt, wait: -1, call: c.ID})
 	default:
-		w.attempts = append(w.attempts, attempt{at: c.StartedAt, caller: c.Caller, wait: -1, first: id})
+		w.attempts = append(w.attempts, attempt{at: c.StartedAt, caller: c.Caller, wait: -1, first: c.ID})
 	}
 	if of.past {
 		a := &w.distant[of.at]
 		if wait, ok := c.reachedBy(a.at, called, w.by); ok && sooner(wait, a.reached, a.wait) {
-			a.reached, a.wait = true, wait
+			a.reached, a.wait, a.call = true, wait, c.ID
 		}
 		return
 	}
