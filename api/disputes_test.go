@@ -24,9 +24,7 @@ func TestADisputeIsDecidedByAManager(t *testing.T) {
 		// Only the agent whose call it was disputes.
 		h.ask(manager, "POST", door, `{"reason":"not fair"}`).is(403)
 		h.ask(agent, "POST", door, `{"reason":"not fair"}`).is(403)
-		ines := h.ask(manager, "POST", "/v1/agents", `{"name":"Ines"}`).is(201).json()["id"].(string)
-		h.ask(manager, "PUT", "/v1/calls/call_1/agent", `{"agent_id":"`+ines+`"}`).is(200)
-		agent = h.ask(h.tokens[account.Owner], "POST", "/v1/tokens", `{"name":"Ines","role":"agent","agent_id":"`+ines+`"}`).is(201).json()["token"].(string)
+		agent = h.agentOf("call_1")
 		h.ask(reader, "POST", door, `{"reason":"not fair"}`).is(403)
 		if got := h.ask(agent, "POST", door, `{"reason":""}`).is(422).fields(); !slices.Equal(got, []string{"reason"}) {
 			t.Errorf("refused: got %v", got)

@@ -103,7 +103,7 @@ func TestEveryChangeOfWhatPeopleEditTakesIfMatch(t *testing.T) {
 		agent := h.ask(owner, "POST", "/v1/agents", `{"name":"Ada"}`).is(201).json()["id"].(string)
 		h.ask(owner, "POST", "/v1/scorecards", `{"name":"Rubric","criteria":[{"id":"a","name":"A","weight":1,"max_level":2}]}`).is(201)
 		score := h.ask(owner, "POST", "/v1/calls/call_1/scores", `{"scorecard":"Rubric","marks":[{"criterion":"a","level":1}]}`).is(201).json()["id"].(string)
-		h.ask(owner, "POST", "/v1/calls/call_1/scores/"+score+"/dispute", `{"reason":"not fair"}`).is(201)
+		h.ask(h.agentOf("call_1"), "POST", "/v1/calls/call_1/scores/"+score+"/dispute", `{"reason":"not fair"}`).is(201)
 		for _, r := range h.server.Routes() {
 			if r.Method != http.MethodPatch && r.Method != http.MethodPut {
 				continue
