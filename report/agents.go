@@ -89,6 +89,7 @@ type agentBook struct {
 	ledger   *ledger
 	markings []scoring.Marking
 	leniency scoring.Leniency
+	named    []outcome // that name a call of the range
 }
 
 func (s *agentBook) of(a *agent) *agentSums {
@@ -134,7 +135,7 @@ func (s *agentBook) addWeek(ctx context.Context, db store.Querier, b *book, qu q
 		return nil
 	})
 	for _, add := range []func(context.Context, store.Querier, *book, question, map[string]*call) error{
-		s.addOffers, s.addMissed, s.addScores, s.addSales,
+		s.addOffers, s.addMissed, s.addScores, s.addSales, s.addNamed,
 	} {
 		if err == nil {
 			err = add(ctx, db, b, qu, calls)
@@ -253,11 +254,25 @@ func (s *agentBook) addSales(ctx context.Context, db store.Querier, b *book, qu 
 	return nil
 }
 
-// addOutcomes adds the imported outcomes that belong to the calls of the range,
-// whenever they were won.
+// addNamed notes the imported outcomes that name one of the calls.
+func (s *agentBook) addNamed(ctx context.Context, db store.Querier, _ *book, qu question, calls map[string]*call) error {
+	list, err := selectIn[outcome](ctx, db, qu.AccountID, sortedKeys(calls), `SELECT `+outcomeColumns+` FROM outcomes WHERE account_id = ? AND call_id IN (?) AND call_id <> ''`)
+	if err != nil {
+		return fmt.Errorf("read imported outcomes of calls: %w", err)
+	}
+	s.named = append(s.named, list...)
+	return nil
+}
+
+// addOutcomes adds the imported outcomes that belong to the calls of the range:
+// those that name one, whenever they were won, and those won since its beginning
+// whose person called last in it.
 func (s *agentBook) addOutcomes(ctx context.Context, db store.Querier, b *book, qu question) error {
-	ever := Period{From: time.Unix(0, 0), Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: qu.zone}
-	won, err := wonOutcomes(ctx, db, b, qu, ever)
+	since, err := outcomesWon(ctx, db, qu.AccountID, Period{From: qu.period.From, Until: always.Until})
+	if err != nil {
+		return err
+	}
+	won, err := conversionsOf(ctx, db, b, qu, append(s.named, since...), always)
 	if err != nil {
 		return err
 	}
@@ -268,6 +283,9 @@ func (s *agentBook) addOutcomes(ctx context.Context, db store.Querier, b *book, 
 	}
 	return nil
 }
+
+// always is a period that everything lies in.
+var always = Period{From: time.Unix(0, 0), Until: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), Zone: time.UTC}
 
 func (s *agentBook) addSale(b *book, v conversion) {
 	a := b.agent(v.call)

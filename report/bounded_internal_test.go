@@ -427,7 +427,7 @@ func fillBounded(t *testing.T, db *store.DB) {
 			rows(`call_tags`, `call_id, tag_id, tagged_at, tagged_by`, `'n' || i, 't1', at, 'u'`),
 			rows(`sales`, `sale_id, call_id, person, value_micros, currency, sold_at, recorded_at, recorded_by, refund_of`,
 				`'n' || i, 'n' || i, '+1312' || i / 3, CASE WHEN i % 7 = 0 THEN -100 ELSE 100 END, CASE WHEN i % 2 = 0 THEN 'EUR' ELSE 'USD' END, at, at, 'u', CASE WHEN i % 7 = 0 THEN 'n' || (i - 2) ELSE '' END`),
-			rows(`outcomes`, `outcome_id, person, lead_at, qualified_at, won_at, imported_at`, `'n' || i, '+1312' || i / 3, at, at, at, at`),
+			rows(`outcomes`, `outcome_id, person, call_id, lead_at, qualified_at, won_at, imported_at`, `'n' || i, '+1312' || i / 3, CASE i % 4 WHEN 0 THEN 'n' || i ELSE '' END, at, at, at, at`),
 			rows(`touches`, `touch_id, person, touched_at, source, created_at`, `'n' || i, 'v' || i, at, 'google', at`),
 			rows(`person_links`, `alias, person, linked_at, call_id`, `'v' || i, '+1312' || i / 3, at, 'n' || i`),
 			rows(`enquiries`, `enquiry_id, person, kind, at, answered_at, source, recorded_at, recorded_by`, `'n' || i, 'v' || i, 'form', at, at + 1, 'bing', at, 'u'`),

@@ -372,12 +372,25 @@ func readSales(ctx context.Context, db store.Querier, a account, query string, a
 // persons have them. They are few, and an import can move them: they are never
 // prepared or summed.
 func wonOutcomes(ctx context.Context, db store.Querier, b *book, qu question, period Period) ([]conversion, error) {
+	rows, err := outcomesWon(ctx, db, qu.AccountID, period)
+	if err != nil {
+		return nil, err
+	}
+	return conversionsOf(ctx, db, b, qu, rows, period)
+}
+
+func outcomesWon(ctx context.Context, db store.Querier, accountID string, period Period) ([]outcome, error) {
 	var rows []outcome
 	err := db.Select(ctx, &rows, `SELECT `+outcomeColumns+` FROM outcomes
-		WHERE account_id = ? AND won_at >= ? AND won_at < ?`, qu.AccountID, store.Micros(period.From), store.Micros(period.Until))
+		WHERE account_id = ? AND won_at >= ? AND won_at < ?`, accountID, store.Micros(period.From), store.Micros(period.Until))
 	if err != nil {
 		return nil, fmt.Errorf("read imported outcomes: %w", err)
 	}
+	return rows, nil
+}
+
+// conversionsOf are these imported outcomes, as far as they were won in the period.
+func conversionsOf(ctx context.Context, db store.Querier, b *book, qu question, rows []outcome, period Period) ([]conversion, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}

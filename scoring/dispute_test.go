@@ -35,19 +35,25 @@ func (s *scene) mark(call, scorer string, greet, law int64) scoring.Score {
 	return x
 }
 
+// agentOf gives the call an agent.
+func (s *scene) agentOf(call string) account.Identity {
+	s.Helper()
+	agent, err := s.desk.CreateAgent(ctx, boss, scoring.AgentEdit{Name: ptr("Ines")})
+	s.ok(err)
+	_, err = s.desk.Assign(ctx, s.by(call, "user_boss"), agent.ID)
+	s.ok(err)
+	return account.Identity{AccountID: acct, Actor: "user_ines", Role: account.Agent, AgentID: agent.ID}
+}
+
 func TestADisputeAndItsOutcomeAreKept(t *testing.T) {
 	each(t, func(s *scene) {
 		s.greeting()
 		s.call("call_1", ana)
 		score := s.mark("call_1", "user_1", 1, 1)
-		agent, err := s.desk.CreateAgent(ctx, boss, scoring.AgentEdit{Name: ptr("Ines")})
-		s.ok(err)
-		_, err = s.desk.Assign(ctx, s.by("call_1", "user_boss"), agent.ID)
-		s.ok(err)
-		ines := account.Identity{AccountID: acct, Actor: "user_ines", Role: account.Agent, AgentID: agent.ID}
+		ines := s.agentOf("call_1")
 		rival := account.Identity{AccountID: acct, Actor: "user_bob", Role: account.Agent, AgentID: "agent_bob"}
 
-		_, _, err = s.desk.Dispute(ctx, ines, s.by("call_1", "user_ines"), score.ID, " ")
+		_, _, err := s.desk.Dispute(ctx, ines, s.by("call_1", "user_ines"), score.ID, " ")
 		s.kind("without a reason", err, callwheel.Invalid)
 		_, _, err = s.desk.Dispute(ctx, rival, s.by("call_1", "user_bob"), score.ID, "not fair")
 		s.kind("somebody else's call", err, callwheel.Forbidden)
@@ -122,11 +128,7 @@ func TestADisputedScoreMayStandOrBeGivenAgain(t *testing.T) {
 	each(t, func(s *scene) {
 		s.greeting()
 		s.call("call_1", ana)
-		agent, err := s.desk.CreateAgent(ctx, boss, scoring.AgentEdit{Name: ptr("Ines")})
-		s.ok(err)
-		_, err = s.desk.Assign(ctx, s.by("call_1", "user_boss"), agent.ID)
-		s.ok(err)
-		ines := account.Identity{AccountID: acct, Actor: "user_ines", Role: account.Agent, AgentID: agent.ID}
+		ines := s.agentOf("call_1")
 		first, second := s.mark("call_1", "user_1", 1, 1), s.mark("call_1", "user_2", 2, 1)
 		for _, id := range []string{first.ID, second.ID} {
 			_, _, err := s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), id, "too strict")
@@ -246,7 +248,7 @@ func TestADisputeOutlivesTheCorrectionOfAFile(t *testing.T) {
 		tell(ptr(int64(400_000)))
 		all, err := s.desk.Scores(ctx, acct, "call_1")
 		s.ok(err)
-		_, _, err = s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), all[0].ID, "it was better")
+		_, _, err = s.desk.Dispute(ctx, s.agentOf("call_1"), s.by("call_1", "user_ines"), all[0].ID, "it was better")
 		s.ok(err)
 		_, _, err = s.desk.Resolve(ctx, s.by("call_1", "user_boss"), all[0].ID, scoring.Resolution{Outcome: scoring.Upheld})
 		s.ok(err)
@@ -288,7 +290,7 @@ func TestAChangedScoreOfAFileStaysChanged(t *testing.T) {
 		s.ok(err)
 		all, err := s.desk.Scores(ctx, acct, "call_1")
 		s.ok(err)
-		_, _, err = s.desk.Dispute(ctx, boss, s.by("call_1", "user_boss"), all[0].ID, "it was better")
+		_, _, err = s.desk.Dispute(ctx, s.agentOf("call_1"), s.by("call_1", "user_ines"), all[0].ID, "it was better")
 		s.ok(err)
 		_, _, err = s.desk.Resolve(ctx, s.by("call_1", "user_boss"), all[0].ID, scoring.Resolution{Outcome: scoring.Changed, Marks: []scoring.Mark{{Criterion: "score", Level: ptr(int64(900_000))}}})
 		s.ok(err)
