@@ -218,10 +218,10 @@ type callList struct {
 	PoolID         string `query:"pool_id" maxLength:"200"`
 	MinTalkSeconds int64  `query:"min_talk_seconds" minimum:"0"`
 	Scored         string `query:"scored" enum:"true,false"`
-	Momentum       string `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,customers,repeats,referrals,earned,brought" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until, as /v1/definitions#behind says what each counts; the other filters narrow them"`
+	Momentum       string `query:"momentum" enum:"opportunities,reached,missed,timed,late,left_out,scored,leads,won,sales,refunds,answers,detractors,customers,repeats,referrals,earned,brought,bought_before,stayed" doc:"Exactly the calls behind a figure of the momentum report whose period is from to until, as /v1/definitions#behind says what each counts; the other filters narrow them"`
 	Baseline       string `query:"baseline" maxLength:"200" doc:"With momentum: the baseline whose yardsticks are meant; without it the present one's"`
 	By             string `query:"by" enum:"source,campaign,agent" doc:"With momentum and segment: what the segment is"`
-	Segment        string `query:"segment" maxLength:"2000" doc:"With momentum and by: only the calls of this segment of the momentum report, by its name there to the letter, (none) and untracked included. customers, repeats, referrals, earned and brought are the account's and have none" example:"Spring sale"`
+	Segment        string `query:"segment" maxLength:"2000" doc:"With momentum and by: only the calls of this segment of the momentum report, by its name there to the letter, (none) and untracked included. customers, repeats, referrals, earned, brought, bought_before and stayed are the account's and have none" example:"Spring sale"`
 	Q              string `query:"q" maxLength:"200" doc:"A text in the caller's number, name or city, or in a note, as it stands"`
 }
 

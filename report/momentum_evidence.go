@@ -18,11 +18,11 @@ import (
 // with what it counts.
 var MomentumFigures = []string{
 	"opportunities", "reached", "missed", "timed", "late", "left_out", "scored", "leads", "won", "sales", "refunds",
-	"answers", "detractors", "customers", "repeats", "referrals", "earned", "brought",
+	"answers", "detractors", "customers", "repeats", "referrals", "earned", "brought", "bought_before", "stayed",
 }
 
 // ofAccount are the figures that are the account's alone: no segment has them.
-var ofAccount = []string{"customers", "repeats", "referrals", "earned", "brought"}
+var ofAccount = []string{"customers", "repeats", "referrals", "earned", "brought", "bought_before", "stayed"}
 
 // figuresOf are the counts from which each part is computed.
 var figuresOf = map[string][]string{
@@ -33,7 +33,7 @@ var figuresOf = map[string][]string{
 
 // Behind is what a part, or the gain, was computed from.
 type Behind struct {
-	Part        string        `json:"part" doc:"A part, gain or earned_share"`
+	Part        string        `json:"part" doc:"A part, gain, earned_share or stay"`
 	Definition  string        `json:"definition" doc:"A link"`
 	Formula     string        `json:"formula"`
 	Value       *float64      `json:"value"`
@@ -133,6 +133,12 @@ func (w *wheel) eachReturn(figure string, p Period, fn func(call string)) {
 		})
 	case "referrals":
 		w.eachReferred(p.Until, func(lead reachedAt) { fn(lead.call) })
+	case "bought_before", "stayed":
+		w.eachStay(p.Until, func(call string, stayed bool) {
+			if stayed || figure == "bought_before" {
+				fn(call)
+			}
+		})
 	case "earned", "brought":
 		list := w.traceReturns().earnedOf(p)
 		if figure == "brought" {
@@ -181,24 +187,59 @@ func everything(string) string { return "" }
 func (w *wheel) eachPurchase(until time.Time, fn func(call string, again bool)) {
 	end := store.Micros(until)
 	for _, name := range w.names {
-		one := w.people.persons[name]
-		calls := map[int64][]string{}
-		for _, s := range one.sales {
-			calls[s.SoldAt] = append(calls[s.SoldAt], s.CallID)
-		}
-		for _, o := range one.outcomes {
-			if o.WonAt != nil {
-				calls[*o.WonAt] = append(calls[*o.WonAt], o.on)
-			}
-		}
-		for i, at := range one.boughtAt() {
-			call := calls[at][0]
-			calls[at] = calls[at][1:]
-			if at < end && (i == 0 || at >= end-w.by.ReturnDays*day) {
-				fn(call, i > 0)
+		for i, bought := range w.people.persons[name].purchases() {
+			if bought.at < end && (i == 0 || bought.at >= end-w.by.ReturnDays*day) {
+				fn(bought.call, i > 0)
 			}
 		}
 	}
+}
+
+// eachStay calls fn with the call of the first purchase in the return window before
+// the last one that ends at an instant, of everybody who bought then, and whether
+// they bought again or sent somebody in the last.
+func (w *wheel) eachStay(until time.Time, fn func(call string, stayed bool)) {
+	end, window := store.Micros(until), w.by.ReturnDays*day
+	last, before := span64{end - window, end}, span64{end - 2*window, end - window}
+	sent := map[string]bool{}
+	for _, r := range w.referrals {
+		if last.contains(r.At) {
+			sent[w.canonical(r.Referrer)] = true
+		}
+	}
+	all := w.times().bought
+	for _, name := range sortedKeys(all) {
+		bought := all[name]
+		i := slices.IndexFunc(bought, before.contains)
+		if i >= 0 {
+			fn(w.people.persons[name].purchases()[i].call, sent[name] || slices.ContainsFunc(bought, last.contains))
+		}
+	}
+}
+
+// purchase is when somebody bought, and on which call; "" for none.
+type purchase struct {
+	at   int64
+	call string
+}
+
+// purchases are the moments of boughtAt with their calls.
+func (one *person) purchases() []purchase {
+	calls := map[int64][]string{}
+	for _, s := range one.sales {
+		calls[s.SoldAt] = append(calls[s.SoldAt], s.CallID)
+	}
+	for _, o := range one.outcomes {
+		if o.WonAt != nil {
+			calls[*o.WonAt] = append(calls[*o.WonAt], o.on)
+		}
+	}
+	var list []purchase
+	for _, at := range one.boughtAt() {
+		list = append(list, purchase{at, calls[at][0]})
+		calls[at] = calls[at][1:]
+	}
+	return list
 }
 
 // linked is what the links of a report carry along: a named baseline whose
@@ -257,20 +298,24 @@ func behindParts(c Counts) []Behind {
 	return list
 }
 
-// behindGain is what the gain and the share of what customers brought were
-// computed from; nothing where they are not told.
+// behindGain is what the gain, the share of what customers brought, and the share
+// of them who stayed were computed from, as far as they are told.
 func (w *wheel) behindGain(f MomentumPhases, p Period, c Counts, with linked) []Behind {
-	if f.Gain == nil {
-		return nil
+	var list []Behind
+	if f.Gain != nil {
+		list = append(list,
+			Behind{Part: "gain", Value: f.Gain, Interval: f.GainInterval, Denominator: number(c.Opportunities), Calls: w.callsBehind([]string{"earned", "opportunities"}, p, with)},
+			Behind{Part: "earned_share", Value: f.EarnedShare, Denominator: number(c.Opportunities), Calls: w.callsBehind([]string{"brought", "opportunities"}, p, with)})
 	}
-	list := []Behind{
-		{Part: "gain", Value: f.Gain, Interval: f.GainInterval, Calls: w.callsBehind([]string{"earned", "opportunities"}, p, with)},
-		{Part: "earned_share", Value: f.EarnedShare, Calls: w.callsBehind([]string{"brought", "opportunities"}, p, with)},
+	if f.Turn != nil {
+		calls := w.callsBehind([]string{"stayed", "bought_before"}, p, with)
+		list = append(list, Behind{
+			Part: "stay", Value: number(f.Turn.Stay), Interval: wilson(calls[0].Count, calls[1].Count), Denominator: number(float64(calls[1].Count)), Calls: calls,
+		})
 	}
 	for i := range list {
 		b := &list[i]
-		b.Definition, b.Formula = definitionLink(b.Part), formulaOf(b.Part)
-		b.Numerator, b.Denominator = number(float64(b.Calls[0].Count)), number(c.Opportunities)
+		b.Definition, b.Formula, b.Numerator = definitionLink(b.Part), formulaOf(b.Part), number(float64(b.Calls[0].Count))
 	}
 	return list
 }
@@ -489,7 +534,7 @@ func eachFigurePlace(ctx context.Context, db store.Querier, accountID string, q 
 		err = w.readFeedback(ctx, db, store.Micros(p.From), store.Micros(p.Until))
 	case "earned", "brought":
 		w, err = readWheel(ctx, db, a, by, p.From, readUntil(p.Until, q.Now, by), q.Now, nearness{all: true})
-	case "referrals":
+	case "referrals", "stayed":
 		// Who was sent may be known for nothing else.
 		if err = w.readReferrals(ctx, db); err == nil {
 			err = w.readPeople(ctx, db, p.From, p.Until)

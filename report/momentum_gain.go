@@ -194,26 +194,14 @@ func lastBefore(list []int64, before int64) *int64 {
 // stays is the share of the customers who bought in the return window before
 // the last one and, in the last one, bought again or sent somebody: the r of a
 // wheel whose step is that window. n is how many there were.
-func (w *wheel) stays(end int64) (share float64, n int) {
-	window := w.by.ReturnDays * day
-	last, before := span64{end - window, end}, span64{end - 2*window, end - window}
-	in := func(s span64, at int64) bool { return at >= s.from && at < s.until }
-	sent := map[string]bool{}
-	for _, r := range w.referrals {
-		if in(last, r.At) {
-			sent[w.canonical(r.Referrer)] = true
-		}
-	}
+func (w *wheel) stays(until time.Time) (share float64, n int) {
 	stayed := 0
-	for name, bought := range w.times().bought {
-		if !slices.ContainsFunc(bought, func(at int64) bool { return in(before, at) }) {
-			continue
-		}
+	w.eachStay(until, func(_ string, came bool) {
 		n++
-		if sent[name] || slices.ContainsFunc(bought, func(at int64) bool { return in(last, at) }) {
+		if came {
 			stayed++
 		}
-	}
+	})
 	if n == 0 {
 		return 0, 0
 	}

@@ -3,6 +3,7 @@ package report_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/url"
 	"reflect"
@@ -207,12 +208,16 @@ func TestEveryLinkOfMomentumListsWhatItCounts(t *testing.T) {
 		w := newWorld(t, db)
 		r := rand.New(rand.NewPCG(5, 6))
 		drawTown(r).inSegments(w, r, when("2025-03-08T17:00:00Z"))
-		frozen, err := w.desk.FreezeBaseline(context.Background(), report.BaselineRequest{
-			AccountID: acct, From: "2024-12-20", Until: "2025-02-01", Yardsticks: report.DefaultYardsticks(), Actor: "user_1",
-		})
-		if err != nil {
-			t.Fatal(err)
+		freeze := func(y report.Yardsticks) report.Baseline {
+			b, err := w.desk.FreezeBaseline(context.Background(), report.BaselineRequest{AccountID: acct, From: "2024-12-20", Until: "2025-02-01", Yardsticks: y, Actor: "user_1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
 		}
+		brief := report.DefaultYardsticks()
+		brief.ReturnDays = 30 // two such windows have been: it can be told who stayed
+		turning, frozen := freeze(brief), freeze(report.DefaultYardsticks())
 		// Every link of one question for each dimension.
 		whats, now := map[string]int{}, map[string]report.CallsBehind{}
 		for _, by := range []report.Dimension{report.Source, report.Campaign, report.AgentName} {
@@ -253,6 +258,24 @@ func TestEveryLinkOfMomentumListsWhatItCounts(t *testing.T) {
 				if same, ok := now[c.URL]; !ok || c.Calls != nil || c.Count != same.Count {
 					t.Errorf("frozen %s: got %d, want %d as counted", c.URL, c.Count, same.Count)
 				}
+			}
+		}
+		stay := w.momentum(report.MomentumQuery{From: "2025-01-10", Until: "2025-03-15", Baseline: turning.ID}).Periods[0]
+		if stay.Phases.Turn == nil {
+			t.Fatalf("no turn: %+v, %+v", stay.Counts, stay.Missing)
+		}
+		for _, b := range stay.Behind {
+			for _, c := range b.Calls {
+				if b.Part != "stay" {
+					continue
+				}
+				whats[c.What]++
+				if ids := follow(t, db, c.URL, w.now, 0); int64(len(ids)) != *c.Calls || c.Count == 0 {
+					t.Errorf("%s: %d counted by %d calls, the link lists %d", c.URL, c.Count, *c.Calls, len(ids))
+				}
+			}
+			if b.Part == "stay" && (stay.Phases.Turn == nil || math.Abs(*b.Numerator / *b.Denominator - stay.Phases.Turn.Stay) > 1e-9) {
+				t.Errorf("stay: %v of %v, and r is %+v", *b.Numerator, *b.Denominator, stay.Phases.Turn)
 			}
 		}
 		for _, figure := range report.MomentumFigures {

@@ -45,29 +45,30 @@ type MomentumReport struct {
 
 // MomentumPeriod is the flywheel over one period. What is not available is nil.
 type MomentumPeriod struct {
-	From       string         `json:"from" format:"date-time"`
-	Until      string         `json:"until" format:"date-time"`
-	Days       float64        `json:"days" doc:"Elapsed, in units of 24 hours"`
-	Speed      *float64       `json:"speed" doc:"Opportunities a day"`
-	Friction   *float64       `json:"friction"`
-	Resistance *Resistance    `json:"resistance" doc:"Where the friction is: it adds up over the joints; null when nothing is left of one"`
-	Weight     *float64       `json:"weight"`
-	Momentum   *float64       `json:"momentum" doc:"L, over the parts used"`
-	Index      *float64       `json:"index" doc:"M, 100 is the baseline; null without enough data"`
-	Smoothed   *float64       `json:"index_smoothed" doc:"The index of what was before the end of the period, where a fact of a half-life ago counts half"`
-	Interval   *Interval      `json:"interval"`
-	Changed    bool           `json:"changed" doc:"Whether the interval leaves out 100"`
-	Parts      MomentumParts  `json:"parts"`
-	PartsUsed  []string       `json:"parts_used" doc:"Measured in the period and in the baseline"`
-	Counts     MomentumCounts `json:"counts"`
-	Phases     MomentumPhases `json:"phases"`
-	Change     *Change        `json:"change"`
-	EnoughData bool           `json:"enough_data"`
-	Missing    []Gap          `json:"missing"`
+	From          string         `json:"from" format:"date-time"`
+	Until         string         `json:"until" format:"date-time"`
+	Days          float64        `json:"days" doc:"Elapsed, in units of 24 hours"`
+	Speed         *float64       `json:"speed" doc:"Opportunities a day"`
+	Friction      *float64       `json:"friction"`
+	Resistance    *Resistance    `json:"resistance" doc:"Where the friction is: it adds up over the joints; null when nothing is left of one"`
+	Weight        *float64       `json:"weight"`
+	Momentum      *float64       `json:"momentum" doc:"L, over the parts used"`
+	Index         *float64       `json:"index" doc:"M, 100 is the baseline; null without enough data"`
+	Smoothed      *float64       `json:"index_smoothed" doc:"The index of what was before the end of the period, where a fact of a half-life ago counts half"`
+	SmoothedParts []string       `json:"index_smoothed_parts" doc:"The parts that it was computed over: those measured in what was before, and in the baseline"`
+	Interval      *Interval      `json:"interval"`
+	Changed       bool           `json:"changed" doc:"Whether the interval leaves out 100"`
+	Parts         MomentumParts  `json:"parts"`
+	PartsUsed     []string       `json:"parts_used" doc:"Measured in the period and in the baseline"`
+	Counts        MomentumCounts `json:"counts"`
+	Phases        MomentumPhases `json:"phases"`
+	Change        *Change        `json:"change"`
+	EnoughData    bool           `json:"enough_data"`
+	Missing       []Gap          `json:"missing"`
 
 	Segments []MomentumSegment `json:"segments" doc:"What each moved the index by, of the baseline what it is made of; empty unless asked for with by"`
 	Levers   []Lever           `json:"levers" doc:"What moving each part would bring, the largest first"`
-	Behind   []Behind          `json:"behind" doc:"What each part, and the gain, was computed from, with links to the calls"`
+	Behind   []Behind          `json:"behind" doc:"What each part, the gain, and who stayed, was computed from, with links to the calls"`
 }
 
 // Resistance is friction as a sum over its joints.
@@ -290,7 +291,7 @@ func (w *wheel) report(q MomentumQuery, whole Period, base Baseline, now time.Ti
 		one := w.period(p, c, compared)
 		w.phases(&one, p, c)
 		if smooth := Compare(base.Counts, w.countOf(w.fadingTo(p))); smooth.Index != nil {
-			one.Smoothed = number(*smooth.Index)
+			one.Smoothed, one.SmoothedParts = number(*smooth.Index), smooth.Parts
 		}
 		one.Levers = w.levers(p, c, one.PartsUsed, compared.Index, bests, with)
 		one.Behind = append(w.behind(p, c, with), w.behindGain(one.Phases, p, c, with)...)
@@ -365,7 +366,7 @@ func (w *wheel) period(p Period, c Counts, cmp Comparison) MomentumPeriod {
 		},
 		Weight: value(partWeight), PartsUsed: append([]string{}, cmp.Parts...), Counts: w.countsOf(c),
 		EnoughData: cmp.Enough, Missing: append([]Gap{}, cmp.Missing...),
-		Segments: []MomentumSegment{}, Levers: []Lever{}, Behind: []Behind{},
+		Segments: []MomentumSegment{}, Levers: []Lever{}, Behind: []Behind{}, SmoothedParts: []string{},
 	}
 	m.Phases = phases(g, cmp.Parts)
 	if len(g[partSpeed].gaps) > 0 {
@@ -473,7 +474,7 @@ func (w *wheel) phases(m *MomentumPeriod, p Period, c Counts) {
 			return
 		}
 	}
-	stay, n := w.stays(store.Micros(w.all(p).Until)) // in days ahead nobody can have stayed
+	stay, n := w.stays(w.all(p).Until) // in days ahead nobody can have stayed
 	if n < 10 {
 		return
 	}
