@@ -49,7 +49,7 @@ func drawAct(t *rapid.T) act {
 func TestAnyHistoryIsTheSameBroughtIn(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
 		fresh := func() string { return storetest.SQLiteURL(t) }
-		draws.Few(t, 12)
+		draws.Few(t, 8)
 		if !strings.HasPrefix(databaseURL, "sqlite:") {
 			fresh = func() string { return storetest.PostgresURL(t) }
 			draws.Few(t, 25) // of those
