@@ -287,7 +287,7 @@ func (f *callFilter) outcome(outcome string) error {
 	switch o := telephony.Outcome(outcome); {
 	case outcome == "":
 	case outcome == "missed":
-		f.and(`c.outcome IN ('voicemail', 'abandoned', 'busy', 'no-answer', 'failed')`)
+		f.and(`c.outcome IN (` + missedOutcomes + `)`)
 	case o == telephony.Answered, o == telephony.Blocked, o.Missed():
 		f.and(`c.outcome = ?`, outcome)
 	default:

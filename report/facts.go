@@ -43,12 +43,16 @@ type call struct {
 	tags            []string
 }
 
+// missedOutcomes are those in which nobody spoke to the caller, for statements; see
+// telephony's Missed.
+const missedOutcomes = `'voicemail', 'abandoned', 'busy', 'no-answer', 'failed'`
+
 // heardScore is the score of a call in which somebody of the business spoke to the
 // caller: it was answered, or somebody called back and got through. That nobody did
 // may be known only after the score was given.
 const heardScore = `
 	CASE WHEN k.score_ppm IS NULL
-		OR COALESCE(c.outcome, '') NOT IN ('voicemail', 'abandoned', 'busy', 'no-answer', 'failed', 'blocked')
+		OR COALESCE(c.outcome, '') NOT IN (` + missedOutcomes + `, 'blocked')
 		OR EXISTS (SELECT 1 FROM callbacks b WHERE b.account_id = c.account_id AND b.call_id = c.call_id AND b.connected)
 	THEN k.score_ppm END AS score_ppm`
 

@@ -213,7 +213,7 @@ func (f *callSum) add(l *line) {
 const callSums = `,
 	CAST(SUM(CASE WHEN c.outcome = 'blocked' THEN 0 ELSE 1 END) AS BIGINT) AS calls,
 	CAST(SUM(CASE WHEN c.outcome = 'answered' THEN 1 ELSE 0 END) AS BIGINT) AS answered,
-	CAST(SUM(CASE WHEN c.outcome IN ('voicemail', 'abandoned', 'busy', 'no-answer', 'failed') THEN 1 ELSE 0 END) AS BIGINT) AS missed,
+	CAST(SUM(CASE WHEN c.outcome IN (` + missedOutcomes + `) THEN 1 ELSE 0 END) AS BIGINT) AS missed,
 	CAST(SUM(CASE WHEN c.outcome = 'blocked' THEN 1 ELSE 0 END) AS BIGINT) AS blocked,
 	CAST(SUM(CASE WHEN c.outcome = 'blocked' OR c.from_e164 IS NULL THEN 0 WHEN EXISTS (
 		SELECT 1 FROM calls p

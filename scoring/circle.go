@@ -27,9 +27,9 @@ func sentBy(referrer, referred string) sending {
 
 // closesCircle says whether the sender was sent, directly or through others, by
 // whom they are said to have sent. others are sendings that are not kept yet. It
-// holds for what the transaction sees: two
-// that are told at the same instant may both be taken, and what walks from who was
-// sent to who sent them must end where it has been (see report's origins).
+// holds for what the transaction sees: two that are told at the same instant may both
+// be taken, and what walks from who was sent to who sent them must end where it has
+// been (see report's origins).
 func closesCircle(ctx context.Context, q store.Querier, accountID string, s sending, others []sending) (bool, error) {
 	above := map[string][]string{}
 	for _, o := range others {
