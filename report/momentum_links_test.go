@@ -208,6 +208,7 @@ func TestEveryLinkOfMomentumListsWhatItCounts(t *testing.T) {
 		w := newWorld(t, db)
 		r := rand.New(rand.NewPCG(5, 6))
 		drawTown(r).inSegments(w, r, when("2025-03-08T17:00:00Z"))
+		w.exec(`ANALYZE`) // hundreds of links are followed
 		freeze := func(y report.Yardsticks) report.Baseline {
 			b, err := w.desk.FreezeBaseline(context.Background(), report.BaselineRequest{AccountID: acct, From: "2024-12-20", Until: "2025-02-01", Yardsticks: y, Actor: "user_1"})
 			if err != nil {
