@@ -512,7 +512,7 @@ function beat(visible) {
 function look() {
   if (!began || dead || d.visibilityState === 'hidden') return;
   route();
-  if (until && until < now()) visit();
+  if (until && until < now()) asking || visit();
   else if (gone || now() - beatAt > set.beat_seconds * 900) beat(true);
 }
 
